@@ -1,0 +1,168 @@
+"""JSON: a record per top-level item or member, and inside long ones per nested item.
+
+One pass over the brackets and commas outside strings, with a stack of its own: neither depth nor
+broken input can upset it. Values are not built, so numbers of any size and duplicate keys are
+just text.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from chunkers.blocks.common import complete, lines, trim
+from lineage import Block
+
+_LONG = 2_000
+"""Records of more characters than this are divided into nested ones."""
+_DEPTH = 32
+"""Levels below the top that get records of their own."""
+_NEXT = re.compile(r'(?:[^"\[\]{},]++|"(?:[^"\\]++|\\.)*+")*+([\[\]{},])', re.DOTALL)
+_REST = re.compile(r'(?:[^"\[\]{},]++|"(?:[^"\\]++|\\.)*+")*+\Z', re.DOTALL)
+_KEY = re.compile(r'\s*"((?:[^"\\]++|\\.)*+)"\s*:', re.DOTALL)
+_SIMPLE_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
+_KEY_CHARS = 100
+
+
+@dataclass(slots=True)
+class _Open:
+    """A container whose end has not been seen, and its place in the one around it."""
+
+    closer: str
+    start: int
+    parent: _Open | None
+    place: tuple[int, int]
+    """Where this item of the parent starts, its key included, and its number."""
+    item_start: int
+    mark: int
+    """Number of items noted before this container's own."""
+    items: int = 0
+    path: str = ""
+
+
+_Item = tuple[int, int, _Open, int]
+"""Start and end before trimming, the container, the number in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """What one pass over a JSON text found."""
+
+    blocks: list[Block]
+    depth: int
+    """Deepest nesting of arrays and objects."""
+    balanced: bool
+    """Whether every bracket and every string is closed."""
+
+
+def scan_json(text: str) -> list[Block]:
+    """Records of a JSON text, with their JSON paths (`$.users[3]`) as locators."""
+    return walk_json(text).blocks
+
+
+def scan_jsonl(text: str) -> list[Block]:
+    """A record per line, `line N` its locator, divided like JSON where it is long."""
+    return walk_jsonl(text).blocks
+
+
+def walk_json(text: str) -> Walk:
+    """The blocks of a JSON text, its depth and whether it is whole."""
+    start, end = trim(text, 0, len(text))
+    if start == end:
+        return Walk([], 0, True)
+    walk = _walk(text, start, end, "$")
+    blocks = walk.blocks or [Block("record", start, end, None, None, None, "$")]
+    # Opening and closing brackets and commas lie between records; they are part of the text.
+    outer = Block("record", start, end, None, None, None, "$")
+    if blocks[0] != outer:
+        blocks.insert(0, outer)
+    return Walk(blocks, walk.depth, walk.balanced)
+
+
+def walk_jsonl(text: str) -> Walk:
+    """The blocks of JSON lines, the deepest line's depth and whether all lines are whole."""
+    blocks: list[Block] = []
+    depth, balanced = 0, True
+    for number, (a, b) in enumerate(lines(text), start=1):
+        start, end = trim(text, a, b)
+        if start == end:
+            continue
+        blocks.append(Block("record", start, end, None, None, None, f"line {number}"))
+        walk = _walk(text, start, end, "$")
+        depth, balanced = max(depth, walk.depth), balanced and walk.balanced
+        if end - start > _LONG:
+            blocks += walk.blocks
+    return Walk(complete(text, blocks), depth, balanced)
+
+
+def _walk(text: str, start: int, end: int, path: str) -> Walk:
+    """Records of the items of the value at `start`, the value itself left out."""
+    items: list[_Item] = []
+    stack: list[_Open] = []
+    depth = 0
+    balanced = True
+    position = start
+    advance = _NEXT.match
+    while (found := advance(text, position, end)) is not None:
+        position = found.end()
+        mark = found.group(1)
+        if mark in "[{":
+            parent = stack[-1] if stack else None
+            place = (parent.item_start, parent.items) if parent else (start, 0)
+            closer = "]" if mark == "[" else "}"
+            stack.append(_Open(closer, position - 1, parent, place, position, len(items)))
+            depth = max(depth, len(stack))
+        elif not stack:
+            balanced = False
+        else:
+            top = stack[-1]
+            if len(stack) <= _DEPTH:
+                items.append((top.item_start, position - 1, top, top.items))
+            top.item_start = position
+            top.items += 1
+            if mark != ",":
+                balanced = balanced and mark == top.closer
+                stack.pop()
+                if stack and position - top.start <= _LONG:
+                    del items[top.mark :]
+    if stack:
+        # Cut off: what is open is closed by the end of the text.
+        balanced = False
+        for level, top in enumerate(stack, start=1):
+            if level <= _DEPTH and (level == 1 or end - top.start > _LONG):
+                items.append((top.item_start, end, top, top.items))
+    elif _REST.match(text, position, end) is None:
+        balanced = False
+    return Walk(_blocks(text, items, path), depth, balanced)
+
+
+def _blocks(text: str, items: list[_Item], root: str) -> list[Block]:
+    blocks: list[Block] = []
+    for item_start, item_end, container, number in items:
+        start, end = trim(text, item_start, item_end)
+        if start < end:
+            path = _path(text, container, root) + _step(text, container, item_start, number)
+            blocks.append(Block("record", start, end, None, None, None, path))
+    blocks.sort(key=lambda block: (block.start, -block.end))
+    return blocks
+
+
+def _path(text: str, container: _Open, root: str) -> str:
+    if not container.path:
+        if container.parent is None:
+            container.path = root
+        else:
+            container.path = _path(text, container.parent, root) + _step(
+                text, container.parent, *container.place
+            )
+    return container.path
+
+
+def _step(text: str, container: _Open, item_start: int, number: int) -> str:
+    if container.closer == "]":
+        return f"[{number}]"
+    found = _KEY.match(text, item_start)
+    key = found.group(1) if found else ""
+    if _SIMPLE_KEY.match(key) and len(key) <= _KEY_CHARS:
+        return f".{key}"
+    return f"[{key[:_KEY_CHARS]!r}]"

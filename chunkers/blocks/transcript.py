@@ -1,0 +1,85 @@
+"""Transcripts (WebVTT and SubRip): a turn per cue, with its speaker and its time."""
+
+from __future__ import annotations
+
+import re
+
+from chunkers.blocks.common import paragraphs
+from lineage import Block
+
+_TIME = r"(?:(\d{1,3}):)?(\d{1,2}):(\d{2})[.,](\d{1,3})"
+_CUE = re.compile(
+    rf"^[^\S\r\n]*{_TIME}[^\S\r\n]*-->[^\S\r\n]*(?:\d{{1,3}}:)?\d{{1,2}}:\d{{2}}[.,]\d{{1,3}}[^\r\n]*",
+    re.MULTILINE,
+)
+_VOICE = re.compile(r"\s*<v(?:\.[^\s>]{1,100})?\s+([^>\n]{1,200})>")
+_NAMED = re.compile(r"\s*(?:-\s*|>>\s*)?\[?([A-Z][^\s:\]<>]*(?: [^\s:\]<>]+){0,3})\]?:\s")
+_HEAD = {"NOTE": "comment", "STYLE": "markup", "REGION": "markup", "WEBVTT": "front_matter"}
+
+
+def scan_transcript(text: str) -> list[Block]:
+    """A `turn` per cue, from its number or identifier to its last line.
+
+    The locator is the time the cue begins, `00:01:02.000`, with the speaker in front of it where
+    one is named: `Ada @ 00:01:02.000`. A text without cues is read as paragraphs.
+    """
+    cues = list(_CUE.finditer(text.replace("\r", "\n") if "\r" in text else text))
+    if not cues:
+        return paragraphs(text)
+    starts = [cue.start() for cue in cues]
+    # A cue's identifier is the one line above its times, below a blank line.
+    begins = [
+        _identifier(text, cue.start(), cues[i - 1].end() if i else 0) for i, cue in enumerate(cues)
+    ]
+    blocks = _heads(text, 0, begins[0])
+    speaker = ""
+    for index, cue in enumerate(cues):
+        following = begins[index + 1] if index + 1 < len(cues) else len(text)
+        spans = paragraphs(text, begins[index], following)
+        # Blank lines end a cue; what follows is a note, or the text of a careless SubRip file.
+        own = [b for b in spans if b.start <= starts[index] or _kind(text, b) == "paragraph"]
+        end = own[-1].end if own else cue.end()
+        hours, minutes, seconds, fraction = cue.groups()
+        time = f"{int(hours or 0):02}:{int(minutes):02}:{seconds}.{fraction:0<3}"
+        speaker = _speaker(text, cue.end(), end)
+        locator = f"{speaker} @ {time}" if speaker else time
+        notes = [b for b in spans if b not in own]
+        if notes and notes[0].start < end:
+            notes = []
+        blocks.append(Block("turn", begins[index], end, None, None, None, locator))
+        blocks += _heads(text, notes[0].start, following) if notes else []
+    return blocks
+
+
+def _identifier(text: str, cue_start: int, floor: int) -> int:
+    line_end = cue_start
+    while line_end > floor and text[line_end - 1] in "\r\n" and cue_start - line_end < 2:
+        line_end -= 1
+    line_start = max(text.rfind("\n", floor, line_end), text.rfind("\r", floor, line_end)) + 1
+    line_start = max(line_start, floor)
+    name = text[line_start:line_end]
+    if not name.strip() or len(name) > 200 or name.startswith(("WEBVTT", "NOTE")):
+        return cue_start
+    above = text[max(floor, line_start - 3) : line_start]
+    if name.strip().isdigit() or line_start == 0 or above.count("\n") + above.count("\r") >= 2:
+        return line_start
+    return cue_start
+
+
+def _heads(text: str, start: int, end: int) -> list[Block]:
+    return [
+        Block(_kind(text, block), block.start, block.end) for block in paragraphs(text, start, end)
+    ]
+
+
+def _kind(text: str, block: Block) -> str:
+    for word, kind in _HEAD.items():
+        if text.startswith(word, block.start):
+            return kind
+    return "paragraph"
+
+
+def _speaker(text: str, start: int, end: int) -> str:
+    end = min(end, start + 400)
+    found = _VOICE.match(text, start, end) or _NAMED.match(text, start, end)
+    return found.group(1).strip() if found else ""

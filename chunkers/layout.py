@@ -1,0 +1,216 @@
+"""Atoms from blocks: what fits stays whole, what does not is divided along its own structure.
+
+A table is divided between rows, and what follows its first row carries the header row as context;
+a list between items; a definition of source code between the definitions in it, which carry its
+signature; a leaf along its text (`chunkers.packing.text_atoms`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from chunkers import boundaries
+from chunkers.context import ContextFitter
+from chunkers.outline import BlockIndex
+from chunkers.packing import (
+    LINE_STEP,
+    LINE_STEPS,
+    PARAGRAPH_STEP,
+    PROSE_STEPS,
+    TEXT_STEPS,
+    Atoms,
+    Lines,
+    text_atoms,
+)
+from chunkers.tokens import TokenMap
+
+_DEEPEST = 48
+_CRUMB = 24
+"""An opening of fewer tokens than this is glued to what it opens."""
+_LEADS = frozenset({"list", "table", "code", "formula", "quote", "figure"})
+_RUNNING = frozenset({"paragraph", "quote", "turn", "message", "comment", "definition"})
+_LINEWISE = frozenset({"table", "table_row", "record", "front_matter", "list_item"})
+_CODE_STEPS = (PARAGRAPH_STEP, LINE_STEP)
+_SIGNATURE_LIMIT = 240
+_SIGNATURE_END = re.compile(r"[:{]\s*(?:\n|$)|\n\s*\n")
+
+
+@dataclass(slots=True)
+class Layout:
+    """Makes the atoms of one document."""
+
+    index: BlockIndex
+    tokens: TokenMap
+    contexts: ContextFitter
+    headings: Lines
+    """The headings around, for the size of the context."""
+    cap: int
+    """Tokens of text and context together."""
+    language: str | None
+    table_room: int | None = None
+    """Tokens up to which a table stays whole, when that is not the cap."""
+    fine: int | None = None
+    """Running text over so many tokens is cut into sentences, even when it fits."""
+
+    def room(self, extras: Lines) -> int:
+        """Tokens left for text beside the context."""
+        return self.cap - self.contexts.fit(self.headings, extras)[1]
+
+    def flow(
+        self,
+        atoms: Atoms,
+        first: int,
+        last: int,
+        start: int,
+        end: int,
+        *,
+        strength: int = 0,
+        extras: Lines = (),
+        path: Lines = (),
+        depth: int = 0,
+        first_extras: Lines | None = None,
+    ) -> None:
+        """Appends the atoms of sibling blocks `first` to `last`, which share `text[start:end]`.
+
+        Each sibling reaches to the start of the next one, so nothing lies between atoms. What
+        comes before the first sibling is an atom of its own.
+        """
+        index, tokens = self.index, self.tokens
+        opening = extras if first_extras is None else first_extras
+        room = self.room(extras)
+        place = start
+        inner = boundaries.BLOCK + min(2 * depth, 18)
+        glued = False
+        if first < last and index.starts[first] > start:
+            head_end = index.starts[first]
+            if tokens.text[start:head_end].strip():
+                text_atoms(
+                    tokens, start, head_end, self.room(opening), atoms,
+                    strength=strength, language=self.language, extras=extras, path=path,
+                    first_extras=opening,
+                )  # fmt: skip
+                glued = tokens.estimate(start, head_end) < _CRUMB
+                strength = boundaries.GLUE if glued else inner
+                opening = extras
+                place = head_end
+        i = first
+        while i < last:
+            block = index.blocks[i]
+            following = min(index.following[i], last)
+            stop = index.starts[following] if following < last else end
+            if stop > place:
+                size = (
+                    index.sizes[following] - index.sizes[i]
+                    if following < last
+                    else tokens.estimate(place, stop)
+                )
+                limit = room
+                if block.kind == "table" and self.table_room is not None:
+                    limit = min(room, self.table_room)
+                elif self.fine is not None and block.kind in _RUNNING and following == i + 1:
+                    limit = min(room, self.fine)
+                if size <= limit:
+                    atoms.add(place, strength, opening, path)
+                else:
+                    self._divide(
+                        atoms, i, following, place, stop, strength, opening, extras, path, depth
+                    )
+                strength = self._after(i, following, last, inner)
+                opening = extras
+                place = stop
+            i = following
+        if place < end and place == start:
+            text_atoms(
+                tokens, start, end, room, atoms,
+                strength=strength, language=self.language, extras=extras, path=path,
+                first_extras=opening,
+            )  # fmt: skip
+
+    def _after(self, i: int, following: int, last: int, inner: int) -> int:
+        """The strength of the boundary between a block and its next sibling."""
+        kind = self.index.blocks[i].kind
+        if kind in ("heading", "caption"):
+            return boundaries.GLUE
+        if following < last and self.index.blocks[following].kind in _LEADS:
+            text = self.index.text
+            end = self.index.ends[i]
+            if text[max(end - 3, 0) : end].rstrip().endswith((":", "\uff1a")):
+                return inner + 40
+        return inner
+
+    def _divide(
+        self,
+        atoms: Atoms,
+        i: int,
+        following: int,
+        start: int,
+        end: int,
+        strength: int,
+        opening: Lines,
+        extras: Lines,
+        path: Lines,
+        depth: int,
+    ) -> None:
+        """Appends the atoms of a block that does not fit."""
+        block = self.index.blocks[i]
+        child = i + 1
+        inside, name = extras, path
+        if block.kind == "table":
+            header = self._header(i, following)
+            inside = (*extras, header) if header else extras
+        elif block.kind == "code" and block.level is not None and block.locator:
+            inside = (*extras, self._signature(start, end, child, following))
+            name = (*path, block.locator.rsplit(".", 1)[-1])
+        if child < following and depth < _DEEPEST:
+            self.flow(
+                atoms, child, following, start, end,
+                strength=strength, extras=inside, path=name, depth=depth + 1,
+                first_extras=opening,
+            )  # fmt: skip
+        else:
+            text_atoms(
+                self.tokens, start, end, self.room(inside), atoms,
+                strength=strength, language=self.language, extras=inside, path=name,
+                first_extras=opening,
+                steps=_steps(block.kind),
+                whole=self.fine if block.kind in _RUNNING else None,
+            )  # fmt: skip
+
+    def _header(self, i: int, following: int) -> str:
+        """The header row of a table, with the rule below it that Markdown needs; else empty."""
+        index = self.index
+        row = i + 1
+        while row < following and index.blocks[row].kind != "table_row":
+            row += 1
+        if row >= following or index.following[row] >= following:
+            return ""
+        if index.blocks[row].locator not in ("header", None):
+            return ""
+        text = index.text
+        begin = index.starts[row]
+        end = index.starts[index.following[row]]
+        if end - begin > 4000:
+            return ""
+        return text[begin:end].strip()
+
+    def _signature(self, start: int, end: int, child: int, following: int) -> str:
+        """The opening lines of a definition, up to where its body begins, on one line."""
+        text = self.index.text
+        if child < following:
+            end = min(end, max(self.index.starts[child], start + 1))
+        stop = min(end, start + _SIGNATURE_LIMIT)
+        match = _SIGNATURE_END.search(text, start, stop)
+        head = text[start : match.start() + 1 if match else stop].strip()
+        if match is None:
+            head = head.split("\n", 1)[0]
+        return " ".join(head.split())
+
+
+def _steps(kind: str) -> tuple[int, ...]:
+    """At what a leaf of this kind is divided."""
+    if kind in _RUNNING:
+        return PROSE_STEPS
+    if kind == "code":
+        return _CODE_STEPS
+    return LINE_STEPS if kind in _LINEWISE else TEXT_STEPS

@@ -1,0 +1,245 @@
+"""The token map: a document is encoded once, and every later question is a lookup.
+
+The one pass of byte-pair encoding is the physical floor of chunking by tokens. From the byte
+lengths of the tokens the map knows at which character each token ends. A count between two
+characters is then a difference of two positions in that list, except that a cut can change how the
+text right beside it is tokenised: there, up to the nearest point where a cut changes nothing
+(`chunkers.pretokens`), the few characters are encoded again. So counts are exact, at the price of
+a lookup.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from bisect import bisect_right
+from typing import TYPE_CHECKING
+
+from chunkers.fast import Encode, fast_encoder
+from chunkers.pretokens import SafePoints, encode_pieces
+from chunkers.spans import Span
+from chunkers.vocabularies import DEFAULT_ENCODING, Vocabulary, vocabulary
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+_SHORT = 32
+"""Parts up to this many characters are counted by encoding them."""
+_REMEMBERED = 256
+"""Strings up to this many characters are counted once a process."""
+_CACHE_SIZE = 1 << 15
+
+FAST_FROM = 4_000_000
+"""Characters after which a process loads the faster encoder: loading it takes about a second."""
+
+
+class Counter:
+    """Counts the tokens of loose strings in one encoding, and remembers the short ones."""
+
+    def __init__(self, name: str) -> None:
+        self.vocabulary: Vocabulary = vocabulary(name)
+        self.safe = SafePoints(self.vocabulary.family)
+        self._known: dict[str, int] = {}
+        self._seen = 0
+
+    @functools.cached_property
+    def fast(self) -> Encode | None:
+        """The faster encoder, when it is installed."""
+        return fast_encoder(self.vocabulary)
+
+    def encode(self, text: str) -> npt.NDArray[np.uint32]:
+        """The tokens of `encode_ordinary(text)`. Never raises: lone surrogates count as U+FFFD."""
+        self._seen += len(text)
+        if self._seen > FAST_FROM and self.fast is not None:
+            with contextlib.suppress(TypeError):  # lone surrogates, which it takes for no text
+                return self.fast(text)
+        try:
+            return encode_pieces(text, self.vocabulary.encoding, self.vocabulary.family)
+        except UnicodeEncodeError:
+            clean = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            return encode_pieces(clean, self.vocabulary.encoding, self.vocabulary.family)
+
+    def count(self, text: str) -> int:
+        """How many tokens `text` has."""
+        if len(text) > _REMEMBERED:
+            return len(self.encode(text))
+        known = self._known.get(text)
+        if known is None:
+            if len(self._known) >= _CACHE_SIZE:
+                self._known.clear()
+            known = self._known[text] = len(self.encode(text))
+        return known
+
+
+@functools.cache
+def counter(encoding: str = DEFAULT_ENCODING) -> Counter:
+    """The counter of an encoding, one a process.
+
+    Raises:
+        ConfigError: the encoding is not known or not available.
+    """
+    return Counter(encoding)
+
+
+def count_tokens(text: str, encoding: str = DEFAULT_ENCODING) -> int:
+    """How many tokens `text` has; special tokens in it are text like any other."""
+    return counter(encoding).count(text)
+
+
+class TokenMap:
+    """Where the tokens of a text end, and from that the tokens of any part of it.
+
+    Offsets are code points. Works for every `str`: NUL, `<|endoftext|>`, lone surrogates, one line
+    of 50 MB. Memory: 4 bytes a token.
+    """
+
+    def __init__(self, text: str, encoding: str = DEFAULT_ENCODING) -> None:
+        """Encodes `text`.
+
+        Raises:
+            ConfigError: the encoding is not known or not available.
+        """
+        self.text = text
+        self.encoding = encoding
+        self._counter = counter(encoding)
+        self._safe = self._counter.safe
+        self._surrogates = False
+        try:
+            data = None if text.isascii() else text.encode()
+        except UnicodeEncodeError:
+            # One replacement character for each surrogate keeps offsets; counts are taken afresh.
+            self._surrogates = True
+            text = "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in text)
+            data = text.encode()
+        self._ends = self._character_ends(self._counter.encode(text), data)
+        self._view = self._ends.data
+        self._counts: dict[tuple[int, int], int] = {}
+
+    def _character_ends(
+        self, tokens: npt.NDArray[np.uint32], data: bytes | None
+    ) -> npt.NDArray[np.int32]:
+        """For each token, the code points begun when it ends.
+
+        A token that ends inside a character ends, for us, where that character does: `index` then
+        counts the tokens that lie wholly before a position.
+        """
+        import numpy as np
+
+        lengths = self._counter.vocabulary.lengths[tokens]
+        if data is None:
+            return np.cumsum(lengths, dtype=np.int32)
+        if not len(tokens):
+            return np.zeros(0, np.int32)
+        begins = np.cumsum(lengths, dtype=np.int64)
+        begins -= lengths
+        heads = (np.frombuffer(data, np.uint8) & 0xC0) != 0x80
+        return np.cumsum(np.add.reduceat(heads, begins, dtype=np.int32), dtype=np.int32)
+
+    def __len__(self) -> int:
+        """The tokens of the whole text."""
+        return len(self._view)
+
+    def __repr__(self) -> str:
+        return f"<TokenMap {len(self)} tokens, {len(self.text)} characters, {self.encoding}>"
+
+    @property
+    def ends(self) -> npt.NDArray[np.int32]:
+        """For each token the code point at which it ends."""
+        return self._ends
+
+    def index(self, position: int) -> int:
+        """How many tokens of the whole text end at or before `position`."""
+        return bisect_right(self._view, position)
+
+    def indices(self, positions: npt.ArrayLike) -> npt.NDArray[np.intp]:
+        """`index` for many positions at once."""
+        import numpy as np
+
+        return np.searchsorted(self._ends, np.asarray(positions, np.int32), side="right")
+
+    def estimate(self, start: int, end: int) -> int:
+        """About how many tokens `text[start:end]` has: a lookup, off by a token or two a cut."""
+        return bisect_right(self._view, end) - bisect_right(self._view, start)
+
+    def position(self, token: int) -> int:
+        """The code point at which the first `token` tokens of the text end."""
+        if token <= 0:
+            return 0
+        return self._view[token - 1] if token <= len(self._view) else len(self.text)
+
+    def count(self, start: int, end: int) -> int:
+        """Exactly the tokens of `text[start:end]`: `len(encode_ordinary(text[start:end]))`."""
+        if end <= start:
+            return 0
+        key = (start, end)
+        known = self._counts.get(key)
+        if known is None:
+            known = self._counts[key] = self._count(start, end)
+        return known
+
+    def _count(self, start: int, end: int) -> int:
+        if end - start <= _SHORT or self._surrogates:
+            return self._counter.count(self.text[start:end])
+        head_end = start if self._clean(start) else self._safe.first(self.text, start, end)
+        if head_end is None:
+            return len(self._counter.encode(self.text[start:end]))
+        head = self._counter.count(self.text[start:head_end]) if head_end > start else 0
+        tail_start = end if self._clean(end) else self._safe.last(self.text, head_end, end)
+        if tail_start is None:
+            return head + self._counter.count(self.text[head_end:end])
+        tail = self._counter.count(self.text[tail_start:end]) if tail_start < end else 0
+        middle = bisect_right(self._view, tail_start) - bisect_right(self._view, head_end)
+        return head + middle + tail
+
+    def _clean(self, position: int) -> bool:
+        """Whether a cut at `position` changes no token on either side."""
+        return self._safe.is_safe(self.text, position)
+
+    def count_joined(self, prefix: str, start: int, end: int) -> int:
+        """Exactly the tokens of `prefix + text[start:end]`."""
+        if not prefix:
+            return self.count(start, end)
+        joint = prefix[-1] + self.text[start : start + 1]
+        if not self._surrogates and len(joint) == 2 and self._safe.is_safe(joint, 1):
+            return self._counter.count(prefix) + self.count(start, end)
+        head_end = None if self._surrogates else self._safe.first(self.text, start, end)
+        if head_end is None:
+            return self._counter.count(prefix + self.text[start:end])
+        return self._counter.count(prefix + self.text[start:head_end]) + self.count(head_end, end)
+
+    def advance(self, start: int, tokens: int) -> int:
+        """The furthest end, at a token's end, with `count(start, end) <= tokens`.
+
+        Inside the first token it looks at each character. Returns `start` when not even one
+        character fits.
+        """
+        length = len(self.text)
+        if start >= length or tokens <= 0:
+            return start
+        first = bisect_right(self._view, start)
+        token = first + tokens + _slack(tokens)
+        while token > first:
+            end = self.position(token)
+            surplus = self.count(start, end) - tokens
+            if surplus <= 0:
+                if end > start:
+                    return end
+                break
+            token = min(token - 1, self.index(self.position(token - surplus)))
+        stop = self.position(first + 1)
+        for end in range(min(stop, start + 256, length), start, -1):
+            if self.count(start, end) <= tokens:
+                return end
+        return start
+
+
+def _slack(tokens: int) -> int:
+    """How many tokens more than the map says may fit, because of the cuts."""
+    return 4 if tokens > 4 else tokens
+
+
+def count_with_context(tokens: TokenMap, span: Span) -> int:
+    """Exactly the tokens of what is embedded for a span: context, a blank line, text."""
+    prefix = f"{span.context}\n\n" if span.context else ""
+    return tokens.count_joined(prefix, span.start, span.end)

@@ -1,0 +1,161 @@
+"""Every registered chunker keeps every promise, on every text."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chunkers import Span, TokenMap, build, names
+from chunkers.blocks import scan
+from chunkers.conformance import check
+from lineage import Document
+
+_spec = importlib.util.spec_from_file_location("texts", Path(__file__).with_name("texts.py"))
+assert _spec is not None
+assert _spec.loader is not None
+texts = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(texts)
+
+CAPS = [8, 16, 33, 120, 512]
+OPTIONS = [
+    {},
+    {"context": False},
+    {"overlap_tokens": 3},
+]
+relaxed = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("hostile", sorted(texts.HOSTILE))
+def test_hostile_texts(name: str, hostile: str) -> None:
+    text = texts.HOSTILE[hostile]
+    for cap in (16, 200):
+        check(build(name, {}, max_tokens=cap), texts.markdown(text))
+
+
+@pytest.mark.parametrize("name", names())
+@relaxed
+@given(text=texts.texts, cap=st.sampled_from(CAPS), options=st.sampled_from(OPTIONS))
+def test_any_markdown(name: str, text: str, cap: int, options: dict[str, int]) -> None:
+    check(build(name, options, max_tokens=cap), texts.markdown(text))
+
+
+@pytest.mark.parametrize("name", names())
+@relaxed
+@given(text=texts.mixed, cap=st.sampled_from(CAPS), target=st.integers(1, 8))
+def test_any_target_without_structure(name: str, text: str, cap: int, target: int) -> None:
+    document = texts.one_block(text)
+    check(build(name, {"target_tokens": target}, max_tokens=cap), document)
+
+
+@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("text_format", ["code:python", "csv", "json", "text", "log"])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(text=texts.mixed)
+def test_any_format(name: str, text_format: str, text: str) -> None:
+    document = Document(text=text, blocks=scan(text, text_format))
+    check(build(name, {"overlap_tokens": 4}, max_tokens=24), document)
+
+
+@pytest.mark.parametrize("encoding", ["cl100k_base", "o200k_base"])
+@pytest.mark.parametrize("name", names())
+def test_both_shipped_encodings(name: str, encoding: str) -> None:
+    text = "".join(texts.FRAGMENTS) * 5
+    document = texts.markdown(text)
+    check(build(name, {}, max_tokens=64), document, TokenMap(text, encoding))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", names())
+def test_real_corpora(name: str) -> None:
+    root = os.environ.get("GRISTMILL_TEST_DATA")
+    if not root:
+        pytest.skip("GRISTMILL_TEST_DATA is not set: it names the folder of the real corpora")
+    files = sorted(Path(root, "corpus").glob("**/*.md")) + sorted(
+        Path(root, "corpus").glob("**/*.txt")
+    )
+    assert files, f"no Markdown or text under {root}/corpus"
+    plain = build(name, {}, max_tokens=512)
+    tight = build(name, {"overlap_tokens": 12, "target_tokens": 100}, max_tokens=128)
+    for number, path in enumerate(files):
+        text = path.read_bytes().decode("utf-8", "replace")
+        text_format = "markdown" if path.suffix == ".md" else "text"
+        document = Document(text=text, blocks=scan(text, text_format))
+        check(tight if number % 3 else plain, document)
+
+
+def test_same_answer_in_another_process() -> None:
+    program = (
+        "import json, sys\n"
+        "from chunkers import chunk, names\n"
+        "text = sys.stdin.read()\n"
+        "print(json.dumps([[c.start, c.end, c.context] for n in names()"
+        " for c in chunk(text, n, max_tokens=60)]))\n"
+    )
+    text = "# Title\n\n" + "A sentence here. Another one there.\n\n## Part\n\n- item\n" * 40
+    answers = set()
+    for seed in ("0", "1", "4242"):
+        done = subprocess.run(
+            [sys.executable, "-c", program], input=text, capture_output=True, text=True,
+            env={**os.environ, "PYTHONHASHSEED": seed}, check=True,
+        )  # fmt: skip
+        answers.add(done.stdout)
+    assert len(answers) == 1
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """A chunker that breaks one promise."""
+
+    breaks: str
+    name: str = "damaged"
+    version: str = "1"
+    max_tokens: int = 8
+
+    def spans(self, document: Document, tokens: TokenMap) -> list[Span]:
+        size = len(document.text)
+        half = size // 2
+        return {
+            "loses text": [Span(0, half - 2), Span(half + 2, size)],
+            "over the cap": [Span(0, size)],
+            "out of order": [Span(half, size), Span(0, half)],
+            "beyond the end": [Span(0, half), Span(half, size + 3)],
+            "hides overlap": [Span(0, half), Span(half - 2, size)],
+            "long context": [
+                Span(0, half, context="a b c d e f g h i j k l m n"),
+                Span(half, size),
+            ],
+            "wrong parent": [Span(0, half, parent=1), Span(half, size)],
+            "white space alone": [Span(0, half), Span(half, size), Span(size - 1, size)],
+            "torn character": [Span(0, 1), Span(1, half), Span(half, size)],
+        }[self.breaks]
+
+
+@pytest.mark.parametrize(
+    ("breaks", "says"),
+    [
+        ("loses text", "is in no span"),
+        ("over the cap", "and the cap is"),
+        ("out of order", "does not come after"),
+        ("beyond the end", "outside the text"),
+        ("hides overlap", "repeats 2 characters"),
+        ("long context", "tokens of context"),
+        ("wrong parent", "not inside its parent"),
+        ("white space alone", "is white space alone"),
+        ("torn character", "apart"),
+    ],
+)
+def test_damaged_chunkers_are_caught(breaks: str, says: str) -> None:
+    document = texts.one_block("e\u0301t one two three four five six seven eight nine ten \n")
+    caps = {"over the cap": 8, "long context": 40}
+    chunker = Damaged(breaks, max_tokens=caps.get(breaks, 99))
+    with pytest.raises(AssertionError, match=says):
+        check(chunker, document)
