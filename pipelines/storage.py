@@ -1,0 +1,215 @@
+"""Where bytes live: a local folder or a container, behind one picklable value.
+
+    >>> lake = Storage.from_uri("az://docs/lake")
+    >>> (lake / "_runs").list()
+
+Credentials are never part of the value. They come from the environment of the process that
+uses it: `AZURE_STORAGE_CONNECTION_STRING`, or `AZURE_STORAGE_ACCOUNT_NAME` with
+`AZURE_STORAGE_ACCOUNT_KEY`, or else the default Azure identity.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from lineage import ConfigError, TransientError
+
+if TYPE_CHECKING:
+    from pyarrow.fs import FileSystem
+
+_AZURE_SCHEMES = ("az", "abfs", "abfss")
+_NATIVE_SCHEMES = ("s3", "gs")
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """A folder: an absolute local path, or a URI such as `az://container/path`."""
+
+    uri: str
+
+    @classmethod
+    def from_uri(cls, uri: str | os.PathLike[str]) -> Storage:
+        """Normalise `uri`.
+
+        Raises:
+            ConfigError: the scheme is not supported, or the container's name is missing.
+        """
+        text = os.fspath(uri)
+        parts = urlsplit(text)
+        if parts.scheme == "file":
+            return cls(os.path.abspath(parts.path))
+        if "://" not in text:
+            return cls(os.path.abspath(text))
+        if parts.scheme not in (*_AZURE_SCHEMES, *_NATIVE_SCHEMES):
+            raise ConfigError(
+                f"{text!r} has the unknown scheme {parts.scheme!r}; use a local folder, "
+                "az://container/path or abfss://container@account.dfs.core.windows.net/path"
+            )
+        if not parts.netloc:
+            raise ConfigError(f"{text!r} names no container; write {parts.scheme}://container/path")
+        return cls(text.rstrip("/"))
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this is a folder of this machine."""
+        return "://" not in self.uri
+
+    def __truediv__(self, name: str) -> Storage:
+        return Storage(f"{self.uri}/{name}")
+
+    def filesystem(self) -> tuple[FileSystem, str]:
+        """A pyarrow file system, and the path of this folder in it."""
+        import pyarrow.fs as fs
+
+        if self.is_local:
+            return fs.LocalFileSystem(), self.uri
+        parts = urlsplit(self.uri)
+        path = (parts.netloc.partition("@")[0] + parts.path).rstrip("/")
+        if parts.scheme in _AZURE_SCHEMES:
+            return _azure_filesystem(self.uri), path
+        native, root = fs.FileSystem.from_uri(self.uri)
+        return native, root
+
+    def delta_options(self) -> dict[str, str] | None:
+        """`storage_options` for the deltalake library."""
+        if self.is_local or urlsplit(self.uri).scheme not in _AZURE_SCHEMES:
+            return None
+        account = AzureAccount.from_environment(self.uri)
+        options = {"azure_storage_account_name": account.name}
+        if account.key:
+            options["azure_storage_account_key"] = account.key
+        if account.endpoint:
+            options["azure_storage_endpoint"] = account.endpoint
+            if account.endpoint.startswith("http://"):
+                options["azure_allow_http"] = "true"
+        return options
+
+    def read_bytes(self, name: str) -> bytes:
+        """The whole object.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        filesystem, root = self.filesystem()
+        with filesystem.open_input_stream(f"{root}/{name}") as stream:
+            data: bytes = stream.read()
+        return data
+
+    def write_bytes(self, name: str, data: bytes) -> None:
+        """Write an object whole: readers see the old or the new one, never a part."""
+        filesystem, root = self.filesystem()
+        path = f"{root}/{name}"
+        if self.is_local:
+            target = Path(path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+            try:
+                temporary.write_bytes(data)
+                os.replace(temporary, target)
+            finally:
+                temporary.unlink(missing_ok=True)
+            return
+        with filesystem.open_output_stream(path) as stream:
+            stream.write(data)
+
+    def size(self, name: str) -> int | None:
+        """Size in bytes of an object, or null when there is none."""
+        import pyarrow.fs as fs
+
+        filesystem, root = self.filesystem()
+        info = filesystem.get_file_info(f"{root}/{name}")
+        return info.size if info.type == fs.FileType.File else None
+
+    def exists(self, name: str = "") -> bool:
+        """Whether there is an object or a folder of that name."""
+        import pyarrow.fs as fs
+
+        filesystem, root = self.filesystem()
+        path = f"{root}/{name}" if name else root
+        return bool(filesystem.get_file_info(path).type != fs.FileType.NotFound)
+
+    def list(self) -> list[str]:
+        """Names of the objects right in this folder, sorted; none when it does not exist."""
+        import pyarrow.fs as fs
+
+        filesystem, root = self.filesystem()
+        infos = filesystem.get_file_info(fs.FileSelector(root, allow_not_found=True))
+        return sorted(info.base_name for info in infos if info.type == fs.FileType.File)
+
+    def delete(self, name: str) -> None:
+        """Remove an object; no object is fine."""
+        filesystem, root = self.filesystem()
+        try:
+            filesystem.delete_file(f"{root}/{name}")
+        except FileNotFoundError:
+            return
+
+    def make_folder(self) -> None:
+        """Create the folder where the store has real folders."""
+        if self.is_local:
+            os.makedirs(self.uri, exist_ok=True)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class AzureAccount:
+    """A storage account as the environment names it; `key` is empty for an identity."""
+
+    name: str
+    key: str = ""
+    endpoint: str = ""
+
+    @classmethod
+    def from_environment(cls, uri: str) -> AzureAccount:
+        """The account for `uri`.
+
+        Raises:
+            ConfigError: neither the URI nor the environment names an account.
+        """
+        settings = dict(
+            part.split("=", 1)
+            for part in os.environ.get("AZURE_STORAGE_CONNECTION_STRING", "").split(";")
+            if "=" in part
+        )
+        host = urlsplit(uri).netloc.partition("@")[2]
+        name = (
+            host.partition(".")[0]
+            or settings.get("AccountName")
+            or os.environ.get("AZURE_STORAGE_ACCOUNT_NAME", "")
+        )
+        if not name:
+            raise ConfigError(
+                f"{uri} names no storage account, and neither AZURE_STORAGE_CONNECTION_STRING nor "
+                "AZURE_STORAGE_ACCOUNT_NAME is set; set one, or write "
+                "abfss://container@ACCOUNT.dfs.core.windows.net/path"
+            )
+        key = settings.get("AccountKey") or os.environ.get("AZURE_STORAGE_ACCOUNT_KEY", "")
+        endpoint = settings.get("BlobEndpoint") or os.environ.get("AZURE_STORAGE_ENDPOINT", "")
+        return cls(name=name, key=key, endpoint=endpoint.rstrip("/"))
+
+
+def _azure_filesystem(uri: str) -> FileSystem:
+    import pyarrow.fs as fs
+
+    account = AzureAccount.from_environment(uri)
+    options: dict[str, str] = {"account_name": account.name}
+    if account.key:
+        options["account_key"] = account.key
+    if account.endpoint:
+        endpoint = urlsplit(account.endpoint)
+        options |= {
+            "blob_storage_authority": endpoint.netloc,
+            "blob_storage_scheme": endpoint.scheme,
+            "dfs_storage_authority": endpoint.netloc.replace(".blob.", ".dfs."),
+            "dfs_storage_scheme": endpoint.scheme,
+        }
+    try:
+        return fs.AzureFileSystem(**options)
+    except (OSError, ValueError) as error:
+        raise TransientError(
+            f"cannot open {uri}: {error}; check the account and its key"
+        ) from error
