@@ -1,0 +1,172 @@
+"""The configuration of a pipeline: one YAML file, read strictly, as frozen values.
+
+    config = load_config("gristmill.yaml")
+    config.strategy("default").policy.route(facts)
+
+Relative paths are taken from the file's folder, `${ENV}` and `${ENV:-default}` are expanded, and
+whatever is wrong is a `ConfigError` that names the file, the line, the key, the value and a valid
+example.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from chunkers.policy import Policy
+from chunkers.suggest import unknown
+from lineage.acl import Acl
+from lineage.errors import ConfigError
+from lineage.ids import fingerprint
+
+DEFAULT_ENCODING = "o200k_base"
+DEFAULT_MAX_TOKENS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsConfig:
+    """Which columns of a table of records are what."""
+
+    key: str = "id"
+    text: str = "text"
+    title: str | None = None
+    media_type: str | None = None
+    modified_at: str | None = None
+    acl: Mapping[str, str] = field(default_factory=dict)
+    """`allow_users`, `allow_groups`, `deny_users`, `deny_groups` to the column that lists them."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Label to column."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceConfig:
+    """Where documents come from."""
+
+    name: str
+    """Unique in the lake; document ids are made of it."""
+    uri: str
+    """An absolute local path, or a URI."""
+    include: tuple[str, ...] = ("**/*",)
+    exclude: tuple[str, ...] = ()
+    acl: Acl | None = None
+    """For documents that carry no ACL of their own; null means `unknown`, hence nobody."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    parser: str | Mapping[str, str] | None = None
+    """A parser's name for all formats that it knows, or format to parser's name."""
+    records: RecordsConfig | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyConfig:
+    """A way to chunk: a policy under a hard cap, in tokens of an encoding."""
+
+    name: str = "default"
+    encoding: str = DEFAULT_ENCODING
+    max_tokens: int = DEFAULT_MAX_TOKENS
+    """The hard cap of a chunk in tokens, its context included."""
+    policy: Policy = field(default_factory=Policy.built_in)
+
+    def fingerprint(self) -> str:
+        """Changes when anything that decides about chunks does; the name is not part of it."""
+        return fingerprint(
+            {
+                "policy": self.policy.as_value(),
+                "encoding": self.encoding,
+                "max_tokens": self.max_tokens,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SinkConfig:
+    """Where the chunks of a strategy are loaded to."""
+
+    name: str
+    kind: str
+    uri: str
+    """An absolute local path, or a URI."""
+    strategy: str = "default"
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MlflowConfig:
+    """Where runs are recorded."""
+
+    tracking_uri: str
+    experiment: str
+
+
+@dataclass(frozen=True, slots=True)
+class GuardConfig:
+    """When deletions are held back, per source; an empty listing always holds them."""
+
+    max_delete_ratio: float = 0.5
+    """Share of a source's known documents that one run may delete."""
+    min_documents: int = 5
+    """Sources with fewer known documents than this are not guarded by the ratio."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchConfig:
+    """How much is committed at once."""
+
+    documents: int = 5000
+
+
+_Item = TypeVar("_Item", SourceConfig, StrategyConfig, SinkConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A whole pipeline."""
+
+    name: str
+    lake: str
+    """An absolute local path, or a URI."""
+    sources: tuple[SourceConfig, ...]
+    strategies: tuple[StrategyConfig, ...] = (StrategyConfig(),)
+    sinks: tuple[SinkConfig, ...] = ()
+    mlflow: MlflowConfig | None = None
+    guard: GuardConfig = GuardConfig()
+    batch: BatchConfig = BatchConfig()
+    path: Path = Path("gristmill.yaml")
+    raw: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """The file as written, policies included, environment variables not expanded: fit to log."""
+
+    def source(self, name: str) -> SourceConfig:
+        """The source called `name`; raises ConfigError."""
+        return self._named("source", self.sources, name)
+
+    def strategy(self, name: str) -> StrategyConfig:
+        """The strategy called `name`; raises ConfigError."""
+        return self._named("strategy", self.strategies, name)
+
+    def sink(self, name: str | None = None) -> SinkConfig:
+        """The sink called `name`, or the only one there is; raises ConfigError."""
+        if name is None and len(self.sinks) == 1:
+            return self.sinks[0]
+        if name is None:
+            names = ", ".join(s.name for s in self.sinks)
+            cure = f"choose one of {names}" if names else "add one under `sinks`"
+            raise ConfigError(f"{self.path}: has {len(self.sinks)} sinks; {cure}")
+        return self._named("sink", self.sinks, name)
+
+    def _named(self, kind: str, items: tuple[_Item, ...], name: str) -> _Item:
+        for item in items:
+            if item.name == name:
+                return item
+        raise ConfigError(f"{self.path}: {unknown(kind, name, [i.name for i in items])}")
+
+
+def load_config(path: str | Path, environ: Mapping[str, str] | None = None) -> Config:
+    """Read the configuration at `path`; `environ` stands in for the process's environment.
+
+    Raises:
+        ConfigError: anything wrong with the file, each as one message with place and cure.
+    """
+    from pipelines.config_reader import read_config
+
+    return read_config(Path(path), environ)

@@ -1,0 +1,101 @@
+"""Reading the `sources` of a config."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from chunkers.suggest import unknown
+from lineage.acl import Acl
+from pipelines.config import RecordsConfig, SourceConfig
+from pipelines.config_section import Section
+from pipelines.config_yaml import KeyPath, YamlFile
+
+URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+_ACL_KEYS = ("allow_users", "allow_groups", "deny_users", "deny_groups")
+
+
+def resolve(value: str, folder: Path) -> str:
+    """An absolute local path for a path or a `file://` URI; any other URI as it is."""
+    if value.startswith("file://"):
+        from urllib.parse import unquote, urlsplit
+
+        value = unquote(urlsplit(value).path)
+    elif URI.match(value):
+        return value
+    return os.path.normpath(folder / Path(value).expanduser())
+
+
+def read_source(file: YamlFile, path: KeyPath, value: object, folder: Path) -> SourceConfig:
+    """The source at `path` of the config; relative paths start at `folder`."""
+    known = ("name", "uri", "include", "exclude", "acl", "labels", "parser", "records")
+    section = Section(file, path, value, known, example="{uri: documents}")
+    uri = resolve(section.text("uri", example="documents"), folder)
+    last = uri.partition("?")[0].rstrip("/").rpartition("/")[2] or "source"
+    name: str = section.text("name", last, example="handbook")
+    if len(name) > 200 or any(ord(character) < 32 for character in name):
+        raise section.error("name", f"{name!r} must be one line of at most 200 characters")
+    return SourceConfig(
+        name=name,
+        uri=uri,
+        include=section.texts("include", ("**/*",), example='["**/*.md"]'),
+        exclude=section.texts("exclude", (), example='["drafts/**"]'),
+        acl=_acl(file, section),
+        labels=section.text_map("labels", example="{owner: hr}"),
+        parser=_parser(section),
+        records=_records(file, section),
+    )
+
+
+def _acl(file: YamlFile, section: Section) -> Acl | None:
+    if "acl" not in section:
+        return None
+    path = (*section.path, "acl")
+    example = "acl: {default: {allow_groups: [hr]}}"
+    value = section.value["acl"]
+    if isinstance(value, str) or (isinstance(value, Mapping) and set(value) & set(_ACL_KEYS)):
+        raise file.error(path, f"stands under `default`; for example `{example}`")
+    inner = Section(file, path, value, ("default",), example=example)
+    if "default" not in inner:
+        return None
+    try:
+        return Acl.from_value(inner.value["default"], origin="config")
+    except ValueError as error:
+        raise inner.error("default", f"{error}; for example `{example}`") from None
+
+
+def _parser(section: Section) -> str | dict[str, str] | None:
+    if isinstance(section.value.get("parser"), Mapping):
+        return section.text_map("parser", example="{html: unstructured}")
+    choice: str | None = section.text("parser", None, example="unstructured")
+    return choice
+
+
+def _records(file: YamlFile, section: Section) -> RecordsConfig | None:
+    if "records" not in section:
+        return None
+    known = ("key", "text", "title", "media_type", "modified_at", "acl", "labels")
+    inner = Section(
+        file, (*section.path, "records"), section.value["records"], known,
+        example="records: {key: id, text: body}",
+    )  # fmt: skip
+    acl = inner.text_map("acl", example="{allow_groups: readers}")
+    for key in acl:
+        if key not in _ACL_KEYS:
+            raise inner.file.error((*inner.path, "acl", key), unknown("ACL list", key, _ACL_KEYS))
+    labels = inner.value.get("labels")
+    if isinstance(labels, list):
+        columns = {name: name for name in inner.texts("labels", (), example="[owner]")}
+    else:
+        columns = inner.text_map("labels", example="{owner: department}")
+    return RecordsConfig(
+        key=inner.text("key", "id", example="id"),
+        text=inner.text("text", "text", example="body"),
+        title=inner.text("title", None, example="title"),
+        media_type=inner.text("media_type", None, example="media_type"),
+        modified_at=inner.text("modified_at", None, example="updated_at"),
+        acl=acl,
+        labels=columns,
+    )
