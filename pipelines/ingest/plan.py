@@ -1,0 +1,216 @@
+"""The plan of an ingest run: what is listed against what is known, before anything is fetched.
+
+Pure functions over small columns. A run whose plan is empty reads no document and writes no row.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lineage import TRANSIENT_CLASSES, Acl, ParserInfo, document_id
+from lineage.schemas import DOCUMENT_LARGE, DOCUMENTS
+from pipelines.ingest.sources.base import Listed
+
+SMALL_COLUMNS = tuple(name for name in DOCUMENTS.names if name not in DOCUMENT_LARGE)
+
+ActionKind = Literal["acl", "delete", "reject", "fetch"]
+_ORDER: Mapping[str, int] = {"acl": 0, "delete": 1, "reject": 2, "fetch": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What is to be done about one document."""
+
+    kind: ActionKind
+    source: str
+    document_id: str
+    listed: Listed | None
+    known: int | None
+    """Row of the known state, or null for a document never seen or deleted since."""
+
+
+@dataclass(slots=True)
+class Known:
+    """The documents table's newest state of one source."""
+
+    rows: pa.Table
+    index: dict[str, int] = field(default_factory=dict)
+    version: list[str] = field(default_factory=list)
+    op: list[str] = field(default_factory=list)
+    acl: list[str] = field(default_factory=list)
+    labels: list[dict[str, str]] = field(default_factory=list)
+    error_class: list[str | None] = field(default_factory=list)
+    parser: list[ParserInfo | None] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, state: pa.Table, source: str) -> Known:
+        """The part of `state` (newest rows, small columns) that belongs to `source`."""
+        mask = pc.and_(pc.equal(state["source"], source), pc.not_equal(state["op"], "delete"))
+        rows = state.filter(mask)
+        return cls(
+            rows=rows,
+            index={identifier: i for i, identifier in enumerate(rows["document_id"].to_pylist())},
+            version=rows["source_version"].to_pylist(),
+            op=rows["op"].to_pylist(),
+            acl=pc.struct_field(rows["acl"], "fingerprint").to_pylist(),
+            labels=[dict(value or ()) for value in rows["labels"].to_pylist()],
+            error_class=pc.struct_field(rows["error"], "error_class").to_pylist(),
+            parser=[
+                ParserInfo(**value) if value and value["name"] else None
+                for value in rows["parser"].to_pylist()
+            ],
+        )
+
+    def acls(self) -> dict[str, Acl]:
+        """The ACLs of this source's documents by their origin."""
+        origins = pc.struct_field(self.rows["acl"], "origin").to_pylist()
+        first = {origin: row for row, origin in enumerate(origins) if origin}
+        values = self.rows["acl"].take(pa.array(list(first.values()), pa.int64())).to_pylist()
+        return {origin: Acl.from_dict(v) for origin, v in zip(first, values, strict=True)}
+
+    def records(self, indices: Iterable[int]) -> dict[int, dict[str, Any]]:
+        """The small columns of some rows, as plain values."""
+        wanted = sorted(set(indices))
+        rows = self.rows.take(pa.array(wanted, pa.int64())).to_pylist()
+        return dict(zip(wanted, rows, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run will do with one source."""
+
+    actions: tuple[Action, ...]
+    listed: int
+    unchanged: int
+    held: int
+    """Known documents that were not listed and are kept by the guard."""
+    unknown_acl: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """When documents that are gone from a listing are not deleted."""
+
+    max_delete_ratio: float = 0.5
+    min_documents: int = 5
+    allow_deletes: bool = False
+
+    def holds(self, *, listed: int, known: int, missing: int, complete: bool) -> str | None:
+        """Why the deletions are held back, or null when they may go ahead."""
+        if not missing:
+            return None
+        if not complete:
+            return "the listing failed part-way"
+        if self.allow_deletes:
+            return None
+        if not listed:
+            return "the listing came back empty"
+        if known >= self.min_documents and missing / known > self.max_delete_ratio:
+            return f"the listing lost {missing} of {known} known documents"
+        return None
+
+
+def plan_source(
+    source: str,
+    listing: Iterable[Listed],
+    known: Known,
+    *,
+    guard: Guard,
+    parser_changed: Callable[[ParserInfo], bool],
+    verify_hash: bool = False,
+    retry_rejects: bool = False,
+    failure: Callable[[], str | None] = lambda: None,
+) -> Plan:
+    """Join a source's listing with its known documents.
+
+    Args:
+        source: the source's name.
+        listing: what the source lists; read once, to its end.
+        known: the newest state of that source's documents.
+        guard: when deletions are held back.
+        parser_changed: whether a parser that rejected a document has changed since.
+        verify_hash: fetch every document, trusting no version.
+        retry_rejects: fetch every rejected document again.
+        failure: called after the listing was read; says why it is incomplete, if it is.
+    """
+    actions: list[Action] = []
+    seen: set[str] = set()
+    count: Counter[str] = Counter()
+    for listed in listing:
+        identifier = document_id(source, listed.key)
+        if identifier in seen:
+            count["repeated"] += 1
+            listed = _repeated(listed, count["repeated"])
+            identifier = document_id(source, listed.key)
+        seen.add(identifier)
+        count["unknown"] += listed.acl.state == "unknown"
+        row = known.index.get(identifier)
+        kind = _decide(listed, row, known, parser_changed, verify_hash, retry_rejects)
+        if kind is None:
+            count["unchanged"] += 1
+        else:
+            actions.append(Action(kind, source, identifier, listed, row))
+    missing = [identifier for identifier in known.index if identifier not in seen]
+    problem = failure()
+    reason = guard.holds(
+        listed=len(seen), known=len(known.index), missing=len(missing), complete=problem is None
+    )
+    notes = [f"source {source!r}: {problem}; deletions are held back"] if problem else []
+    if reason is None:
+        actions += [
+            Action("delete", source, identifier, None, known.index[identifier])
+            for identifier in missing
+        ]
+    elif not problem:
+        notes.append(
+            f"source {source!r}: {reason}, so {len(missing)} deletions are held back; "
+            "run once with --allow-deletes if they are meant"
+        )
+    actions.sort(key=lambda action: _ORDER[action.kind])
+    return Plan(
+        actions=tuple(actions),
+        listed=len(seen),
+        unchanged=count["unchanged"],
+        held=len(missing) if reason else 0,
+        unknown_acl=count["unknown"],
+        notes=tuple(notes),
+    )
+
+
+def _repeated(listed: Listed, number: int) -> Listed:
+    message = f"another document of the source has the key {listed.key!r}; make keys distinct"
+    return replace(listed, key=f"{listed.key}#repeated-{number}", problem=("malformed", message))
+
+
+def _decide(
+    listed: Listed,
+    row: int | None,
+    known: Known,
+    parser_changed: Callable[[ParserInfo], bool],
+    verify_hash: bool,
+    retry_rejects: bool,
+) -> ActionKind | None:
+    if row is None:
+        return "reject" if listed.problem else "fetch"
+    moved = known.version[row] != listed.version
+    rejected = known.op[row] == "reject"
+    rights = known.acl[row] != listed.acl.fingerprint or known.labels[row] != dict(listed.labels)
+    if listed.problem:
+        same = rejected and known.error_class[row] == listed.problem[0] and not moved
+        return None if same and not rights else "reject"
+    if rejected:
+        parser = known.parser[row]
+        retry = known.error_class[row] in TRANSIENT_CLASSES or moved or retry_rejects
+        if retry or (parser is not None and parser_changed(parser)):
+            return "fetch"
+        return "acl" if rights else None
+    if moved or verify_hash:
+        return "fetch"
+    return "acl" if rights else None

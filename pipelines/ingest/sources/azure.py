@@ -1,0 +1,268 @@
+"""An Azure Blob container, or a path in it, as a source (ADLS Gen2 likewise).
+
+A blob's version is its etag. Neither its metadata's nor its index tags' changes need to move
+it, so both are listed each time: metadata become labels and ACL, tags become labels.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+from lineage.acl import Acl
+from lineage.errors import ConfigError
+from pipelines.ingest.sources import acls, keys
+from pipelines.ingest.sources.azure_client import (
+    ContainerAddress,
+    client,
+    explain,
+    pages,
+    patiently,
+    probe,
+)
+from pipelines.ingest.sources.base import (
+    MAX_DOCUMENT_BYTES,
+    Fetched,
+    FetchError,
+    Listed,
+    too_large,
+)
+from pipelines.ingest.sources.globs import Globs
+
+_LOG = logging.getLogger(__name__)
+_HELD_BLOBS = 20_000
+"""A listing up to this length is asked for once; a longer one twice, instead of being held."""
+_SIDECAR_THREADS = 8
+_UNTOLD_TYPES = ("application/octet-stream", "")
+
+
+@dataclass(frozen=True)
+class AzureSource:
+    """The blobs below `uri` that `globs` takes.
+
+    Raises:
+        ConfigError: `uri` is not of the form `az://container/path` or `abfss://…`.
+    """
+
+    name: str
+    uri: str
+    globs: Globs = field(default_factory=Globs)
+    default: Acl | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        ContainerAddress.parse(self.uri, self._where)
+
+    def list(self, known: Mapping[str, Acl] | None = None) -> Iterator[Listed]:
+        """See `Source.list`."""
+        from azure.core.exceptions import AzureError
+
+        try:
+            yield from self._list(known or {})
+        except AzureError as error:
+            raise explain(error, self._address, self._where) from error
+
+    def fetch(self, listed_key: str, version: str) -> Fetched:
+        """See `Source.fetch`."""
+        from azure.core.exceptions import AzureError
+
+        name = self._address.prefix + keys.name_of(listed_key)
+        try:
+            return Fetched(patiently(lambda: self._download(name, version)), version)
+        except AzureError as error:
+            raise _fetch_error(error) from error
+
+    @property
+    def _where(self) -> str:
+        return f"sources[{self.name}].uri"
+
+    @property
+    def _address(self) -> ContainerAddress:
+        return ContainerAddress.parse(self.uri, self._where)
+
+    def _client(self) -> Any:
+        return client(self._address, self._where)
+
+    def _list(self, known: Mapping[str, Acl]) -> Iterator[Listed]:
+        address = self._address
+        container = self._client()
+        probe(container, address.prefix)
+        sidecars: dict[str, Any] = {}
+        held: deque[Any] | None = deque()
+        count = 0
+        # The sidecar that holds for a blob may come after it, so all are known before any blob.
+        for page in self._pages(container):
+            for blob in page:
+                count += 1
+                if acls.is_sidecar(blob.name.rpartition("/")[2]):
+                    sidecars[blob.name] = blob
+                elif held is not None:
+                    held.append(blob)
+            if held is not None and len(held) > _HELD_BLOBS:
+                held = None
+        if not count:
+            self._check_not_a_blob(container)
+        rights = self._sidecars(sidecars, known)
+        folders = _FolderAcls(rights)
+        again: Iterable[Iterable[Any]] = [held] if held is not None else self._pages(container)
+        for blob in chain.from_iterable(again):
+            key = keys.exact_key(blob.name[len(address.prefix) :])
+            if blob.name not in sidecars and not _is_folder(blob) and self.globs.match(key):
+                yield self._listed(blob, key, rights, folders)
+
+    def _pages(self, container: Any) -> Iterator[Sequence[Any]]:
+        """With tags where the account has them and shows them."""
+        from azure.core.exceptions import HttpResponseError
+
+        options = {"name_starts_with": self._address.prefix or None}
+        found = pages(container, include=["metadata", "tags"], **options)
+        try:
+            first = next(found, None)
+        except HttpResponseError as error:
+            if error.status_code not in (400, 403, 409):
+                raise
+            _LOG.warning(
+                "%s: index tags cannot be listed (%s), so they are no labels; they need the right "
+                "'blobs/tags/read', and an account without hierarchical namespace",
+                self._where,
+                getattr(error, "error_code", None) or error.status_code,
+            )
+            yield from pages(container, include=["metadata"], **options)
+            return
+        if first is not None:
+            yield first
+            yield from found
+
+    def _listed(
+        self, blob: Any, key: str, rights: Mapping[str, Acl], folders: _FolderAcls
+    ) -> Listed:
+        stated, labels = acls.from_metadata(blob.metadata or {})
+        tags = dict(blob.tags or {})
+        misplaced = acls.has_acl_key(tags)
+        if misplaced:
+            stated = Acl.unknown(f"tag {misplaced}: an ACL belongs into metadata or a sidecar")
+        beside = [rights[n] for s in acls.FILE_SIDECARS if (n := blob.name + s) in rights]
+        if len(beside) > 1:
+            beside = [acls.unreadable(blob.name + acls.FILE_SIDECARS[0], "there are two; keep one")]
+        problem = too_large(blob.size)
+        if str(blob.blob_tier or "").rpartition(".")[2].lower() == "archive":
+            problem = "unsupported", "the blob is in the archive tier; rehydrate it to have it read"
+        declared = blob.content_settings.content_type if blob.content_settings else None
+        return Listed(
+            key=key,
+            uri=keys.uri_of(self._address.base, blob.name),
+            version=(blob.etag or "").strip('"'),
+            size=blob.size,
+            modified_at=blob.last_modified,
+            acl=acls.resolve(
+                file=beside[0] if beside else None,
+                stated=stated,
+                folder=folders.of(blob.name),
+                default=self.default,
+            ),
+            labels={**self.labels, **labels, **tags},
+            media_type=None if (declared or "") in _UNTOLD_TYPES else declared,
+            problem=problem,
+        )
+
+    def _sidecars(self, blobs: Mapping[str, Any], known: Mapping[str, Acl]) -> dict[str, Acl]:
+        """The ACLs in sidecars; those of a version that is known are not read again."""
+
+        def read(name: str) -> Acl:
+            etag = (blobs[name].etag or "").strip('"')
+            path = keys.exact_key(name[len(self._address.prefix) :])
+            found = known.get(acls.sidecar_origin(path, etag))
+            if found is not None:
+                return found
+            if blobs[name].size > acls.MAX_SIDECAR_BYTES:
+                return acls.unreadable(path, f"{blobs[name].size} bytes")
+            data = self._read_sidecar(name, etag)
+            if isinstance(data, str):
+                return acls.unreadable(path, data)
+            return acls.from_sidecar(data, path, etag)
+
+        if not blobs:
+            return {}
+        with ThreadPoolExecutor(_SIDECAR_THREADS, thread_name_prefix="acl") as executor:
+            return dict(zip(blobs, executor.map(read, blobs), strict=True))
+
+    def _read_sidecar(self, name: str, etag: str) -> bytes | str:
+        from azure.core.exceptions import AzureError
+
+        try:
+            return patiently(lambda: self._download(name, etag))
+        except AzureError as error:
+            return _fetch_error(error).message
+
+    def _download(self, name: str, version: str) -> bytes:
+        from azure.core import MatchConditions
+
+        downloader = self._client().download_blob(
+            name, etag=f'"{version}"', match_condition=MatchConditions.IfNotModified
+        )
+        if downloader.size > MAX_DOCUMENT_BYTES:
+            raise FetchError("limit_size", f"{downloader.size} bytes")
+        data: bytes = downloader.readall()
+        if len(data) != downloader.size:
+            raise FetchError("transient_io", f"{len(data)} of {downloader.size} bytes arrived")
+        return data
+
+    def _check_not_a_blob(self, container: Any) -> None:
+        name = self._address.prefix.rstrip("/")
+        if name and patiently(container.get_blob_client(name).exists):
+            raise ConfigError(
+                f"{self._where}: {self.uri!r} is a blob, not a folder; name the folder it is in, "
+                f'and `include: ["{name.rpartition("/")[2]}"]`'
+            )
+
+
+class _FolderAcls:
+    """The nearest folder sidecar above a blob."""
+
+    def __init__(self, rights: Mapping[str, Acl]) -> None:
+        self._own: dict[str, Acl] = {}
+        self._held: dict[str, Acl | None] = {}
+        for name, acl in rights.items():
+            folder, slash, last = name.rpartition("/")
+            if last in acls.FOLDER_SIDECARS:
+                if folder + slash in self._own:
+                    acl = acls.unreadable(name, "there are two; keep one")
+                self._own[folder + slash] = acl
+
+    def of(self, name: str) -> Acl | None:
+        """The ACL that holds for `name` from its folders."""
+        if not self._own:
+            return None
+        folder = name[: name.rfind("/") + 1]
+        if folder not in self._held:
+            if len(self._held) > 10_000:
+                self._held.clear()
+            above = folder
+            while above and above not in self._own:
+                above = above[: above.rstrip("/").rfind("/") + 1] if "/" in above[:-1] else ""
+            self._held[folder] = self._own.get(above)
+        return self._held[folder]
+
+
+def _is_folder(blob: Any) -> bool:
+    """The markers that stand for folders where there are none, or where there are real ones."""
+    metadata = {key.lower(): value for key, value in (blob.metadata or {}).items()}
+    return metadata.get("hdi_isfolder") == "true" or (blob.name.endswith("/") and not blob.size)
+
+
+def _fetch_error(error: Exception) -> FetchError:
+    from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
+
+    status = getattr(error, "status_code", None)
+    if isinstance(error, ResourceModifiedError) or status == 412:
+        return FetchError("changed_during_read", "the blob has changed since it was listed")
+    if isinstance(error, ResourceNotFoundError) or status == 404:
+        return FetchError("not_found", "the blob is gone since it was listed")
+    code = getattr(error, "error_code", None)
+    said = " ".join(str(part) for part in (status, code) if part)
+    return FetchError("transient_io", f"the blob cannot be read: {said or type(error).__name__}")

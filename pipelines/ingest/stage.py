@@ -1,0 +1,257 @@
+"""The ingest stage: list, plan, fetch, parse, commit, batch by batch.
+
+>>> from pipelines.config import load_config
+>>> from pipelines.options import RunOptions
+>>> run(load_config("configs/quickstart.yaml"), RunOptions()).as_dict()
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from lineage import ConfigError, MissingExtra, ParserInfo, TransientError
+from pipelines.config import Config, SourceConfig
+from pipelines.ingest.plan import SMALL_COLUMNS, Action, Guard, Known, Plan, plan_source
+from pipelines.ingest.sources import open_source
+from pipelines.ingest.sources.base import Listed, Source
+from pipelines.options import RunOptions
+from pipelines.tables import Lake, Table, newest_documents
+
+if TYPE_CHECKING:
+    from pipelines.tables import Batch
+
+COUNTS = (
+    "listed", "new", "changed", "acl", "touched", "unchanged", "rejected", "deleted", "held",
+    "empty", "parsed",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSummary:
+    """What an ingest run did; counts as DESIGN defines them, in sum and per source."""
+
+    counts: dict[str, int]
+    sources: dict[str, dict[str, int]]
+    rows_written: int
+    version: int | None
+    """Version of the documents table after the run."""
+    unknown_acl: int = 0
+    """Listed documents that nobody may read, because no ACL was found or it was unreadable."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def held(self) -> int:
+        """Deletions that the guard held back."""
+        return self.counts["held"]
+
+    @property
+    def rejected(self) -> int:
+        """Rejects that this run added."""
+        return self.counts["rejected"]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The stage's entry in the `--json` output."""
+        return {
+            **self.counts,
+            "rows_written": self.rows_written,
+            "version": self.version,
+            "unknown_acl": self.unknown_acl,
+            "sources": self.sources,
+        }
+
+
+@dataclass(slots=True)
+class _Sources:
+    """The configured sources, opened, with their plans."""
+
+    opened: dict[str, Source] = field(default_factory=dict)
+    plans: dict[str, Plan] = field(default_factory=dict)
+    known: dict[str, Known] = field(default_factory=dict)
+
+
+def run(config: Config, options: RunOptions) -> IngestSummary:
+    """Bring the documents table in step with the sources.
+
+    Raises:
+        ConfigError: a source that cannot be opened as configured.
+        TransientError: a source that does not answer.
+        CommitConflict: another run committed meanwhile.
+    """
+    table = Lake(config.lake).documents
+    consumer = f"ingest:{config.name}"
+    notes = [
+        f"committed a batch that run {batch.run_id} had finished and not committed"
+        for batch in table.adopt(consumer)
+    ]
+    state = newest_documents(table, SMALL_COLUMNS)
+    sources = _Sources()
+    for source in config.sources:
+        options.progress.note(f"listing {source.uri}")
+        sources.opened[source.name] = open_source(source)
+        sources.known[source.name] = Known.of(state, source.name)
+        sources.plans[source.name] = _plan(source, sources, config, options)
+    actions = [action for plan in sources.plans.values() for action in plan.actions]
+    actions.sort(key=lambda action: action.kind == "fetch")
+    options.progress.stage("ingest", len(actions))
+    done: list[Batch] = []
+    size = options.batch or config.batch.documents
+    for members in _chunks(actions, size):
+        done.append(_run_batch(config, options, table, consumer, sources, members))
+    return _summary(config, table, sources, done, notes)
+
+
+def _plan(source: SourceConfig, sources: _Sources, config: Config, options: RunOptions) -> Plan:
+    known = sources.known[source.name]
+    listing = _Listing(sources.opened[source.name], known)
+    return plan_source(
+        source.name,
+        listing,
+        known,
+        guard=Guard(
+            config.guard.max_delete_ratio, config.guard.min_documents, options.allow_deletes
+        ),
+        parser_changed=_ParserChanged(),
+        verify_hash=options.verify_hash,
+        retry_rejects=options.retry_rejects,
+        failure=lambda: listing.problem,
+    )
+
+
+class _Listing:
+    """A source's listing that survives a failure part-way and remembers it.
+
+    A source that fails before its first document is an error of the run.
+    """
+
+    def __init__(self, source: Source, known: Known) -> None:
+        self._source = source
+        self._known = known
+        self.problem: str | None = None
+
+    def __iter__(self) -> Iterator[Listed]:
+        count = 0
+        try:
+            for listed in self._source.list(self._known.acls()):
+                count += 1
+                yield listed
+        except TransientError as error:
+            if not count:
+                raise
+            self.problem = f"the listing failed after {count} documents ({error})"
+
+
+class _ParserChanged:
+    """Whether the parser that rejected a document is another one by now."""
+
+    def __init__(self) -> None:
+        self._seen: dict[ParserInfo, bool] = {}
+
+    def __call__(self, parser: ParserInfo) -> bool:
+        if parser not in self._seen:
+            current = self._current(parser.name)
+            self._seen[parser] = current is not None and current != parser
+        return self._seen[parser]
+
+    @staticmethod
+    def _current(name: str) -> ParserInfo | None:
+        from pipelines.ingest.parsers import registry
+        from pipelines.ingest.parsers.base import ParseError
+
+        try:
+            return registry.info(registry.load(name))
+        except (ConfigError, ModuleNotFoundError, MissingExtra, ParseError):
+            # A parser that is gone cannot do better now; its rejects wait until it is back.
+            return None
+
+
+def _chunks(actions: Sequence[Action], size: int) -> Iterator[tuple[Action, ...]]:
+    for start in range(0, len(actions), size):
+        yield tuple(actions[start : start + size])
+
+
+def _run_batch(
+    config: Config,
+    options: RunOptions,
+    table: Table,
+    consumer: str,
+    sources: _Sources,
+    actions: tuple[Action, ...],
+) -> Batch:
+    from pipelines.beam import ProgressHandle, run_pipeline, runs_locally
+    from pipelines.ingest.pipeline import Ingest
+    from pipelines.ingest.rows import RowStamp
+    from pipelines.ingest.slices import Slice
+
+    batch = table.begin(consumer, table.seq + 1, options.run_id)
+    stamp = RowStamp(config.name, batch.seq, options.run_id, datetime.now(UTC))
+    local = runs_locally(options.beam_args)
+    width = len(actions) if local else 500
+    slices = [
+        Slice(
+            index=index,
+            actions=members,
+            known=_known_rows(sources, members),
+            sources=sources.opened,
+            choices={source.name: source.parser for source in config.sources},
+            stamp=stamp,
+        )
+        for index, members in enumerate(_chunks(actions, width))
+    ]
+    run_pipeline(
+        lambda pipeline: (
+            pipeline
+            | "Ingest"
+            >> Ingest(
+                lake=Lake(config.lake).storage,
+                batch=batch,
+                slices=slices,
+                workers=options.workers if local else 1,
+                progress=ProgressHandle.to(options.progress),
+            )
+        ),
+        options,
+    )
+    finished = table.manifests.read(batch.batch_id)
+    if finished.parts:
+        table.commit(finished)
+    else:
+        table.manifests.drop(batch.batch_id)
+    return finished
+
+
+def _known_rows(sources: _Sources, actions: Sequence[Action]) -> dict[str, dict[str, Any]]:
+    by_source: dict[str, list[Action]] = {}
+    for action in actions:
+        if action.known is not None:
+            by_source.setdefault(action.source, []).append(action)
+    rows: dict[str, dict[str, Any]] = {}
+    for source, members in by_source.items():
+        records = sources.known[source].records(a.known for a in members if a.known is not None)
+        rows |= {a.document_id: records[a.known] for a in members if a.known is not None}
+    return rows
+
+
+def _summary(
+    config: Config, table: Table, sources: _Sources, done: Sequence[Batch], notes: Sequence[str]
+) -> IngestSummary:
+    per_source: dict[str, dict[str, int]] = {}
+    rows = sum(part.rows for batch in done for part in batch.parts)
+    for source in config.sources:
+        plan = sources.plans[source.name]
+        counts = Counter(listed=plan.listed, unchanged=plan.unchanged, held=plan.held)
+        for batch in done:
+            counts.update(batch.facts["counts"].get(source.name, {}))
+        per_source[source.name] = {name: counts[name] for name in COUNTS}
+    total = {name: sum(counts[name] for counts in per_source.values()) for name in COUNTS}
+    return IngestSummary(
+        counts=total,
+        sources=per_source,
+        rows_written=rows,
+        version=table.version,
+        unknown_acl=sum(plan.unknown_acl for plan in sources.plans.values()),
+        notes=(*notes, *(note for plan in sources.plans.values() for note in plan.notes)),
+    )
