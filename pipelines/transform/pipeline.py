@@ -1,0 +1,125 @@
+"""The transform pipeline: slices of a plan in, a batch's manifest out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+from apache_beam.pvalue import PCollection
+
+from pipelines.beam import ProgressHandle
+from pipelines.pool import ProcessPool
+from pipelines.storage import Storage
+from pipelines.tables import Batch, Lake
+from pipelines.transform import work
+from pipelines.transform.rows import RowStamp
+from pipelines.transform.slices import Slice, SliceResult, SliceTransform
+
+UNIT_SECONDS = 900.0
+"""Wall-clock limit of one unit of work, some hundred documents."""
+
+
+class TransformSlice(beam.DoFn):
+    """Chunks the documents of one slice, in `workers` processes."""
+
+    def __init__(
+        self, lake: Storage, batch: Batch, stamp: RowStamp, workers: int, progress: ProgressHandle
+    ) -> None:
+        self._lake = lake
+        self._batch = batch
+        self._stamp = stamp
+        self._workers = workers
+        self._progress = progress
+        self._pool: ProcessPool | None = None
+
+    def setup(self) -> None:
+        """Start the chunking processes."""
+        self._pool = ProcessPool(
+            self._workers, function=work.FUNCTION, preload=work.PRELOAD, seconds=UNIT_SECONDS
+        )
+        self._pool.__enter__()
+
+    def teardown(self) -> None:
+        """Stop them."""
+        if self._pool is not None:
+            self._pool.__exit__(None, None, None)
+            self._pool = None
+
+    def process(self, element: Slice) -> Iterator[SliceResult]:
+        """The slice's part files, counts and figures."""
+        assert self._pool is not None
+        lake = Lake(self._lake)
+        transform = SliceTransform(
+            lake.documents,
+            lake.chunks(self._stamp.strategy),
+            self._batch,
+            self._stamp,
+            self._progress.advance,
+        )
+        result = transform.run(element, self._pool)
+        for name, count in result.counts.items():
+            Metrics.counter("transform", f"{name}-out").inc(count)
+        yield result
+
+
+def merge_results(results: Iterable[SliceResult]) -> SliceResult:
+    """The results of several slices as one."""
+    merged = SliceResult()
+    for result in results:
+        merged = merged.merge(result)
+    return merged
+
+
+class WriteManifest(beam.DoFn):
+    """Records the finished batch in the lake, for the driver to commit."""
+
+    def __init__(self, lake: Storage, strategy: str, batch: Batch) -> None:
+        self._lake = lake
+        self._strategy = strategy
+        self._batch = batch
+
+    def process(self, element: SliceResult) -> Iterator[str]:
+        """The batch's id."""
+        batch = finished(self._batch, element)
+        Lake(self._lake).chunks(self._strategy).manifests.write(batch)
+        yield batch.batch_id
+
+
+def finished(batch: Batch, result: SliceResult) -> Batch:
+    """The batch with its parts, counts and figures."""
+    parts = tuple(sorted(result.parts, key=lambda part: part.path))
+    facts = {
+        "counts": dict(result.counts),
+        "figures": {name: figures.as_dict() for name, figures in sorted(result.figures.items())},
+    }
+    return dataclasses.replace(batch, parts=parts, facts=facts)
+
+
+@dataclasses.dataclass
+class Transform(beam.PTransform[Any, Any]):
+    """Slices → the batch's manifest."""
+
+    lake: Storage
+    batch: Batch
+    stamp: RowStamp
+    slices: Sequence[Slice]
+    workers: int
+    progress: ProgressHandle
+
+    def expand(self, pbegin: beam.pvalue.PBegin) -> PCollection[str]:
+        """Create the slices, chunk each where it lands, merge counts and figures."""
+        return (
+            pbegin
+            | "CreateSlices" >> beam.Create(list(self.slices))
+            | "SpreadSlices" >> beam.Reshuffle()
+            | "TransformSlice"
+            >> beam.ParDo(
+                TransformSlice(self.lake, self.batch, self.stamp, self.workers, self.progress)
+            )
+            | "MergeResults" >> beam.CombineGlobally(merge_results)
+            | "WriteManifest"
+            >> beam.ParDo(WriteManifest(self.lake, self.stamp.strategy, self.batch))
+        )

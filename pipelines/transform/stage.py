@@ -1,0 +1,272 @@
+"""The transform stage: documents in, chunks out, for every strategy of the configuration.
+
+>>> from pipelines.config import load_config
+>>> from pipelines.options import RunOptions
+>>> run(load_config("configs/quickstart.yaml"), RunOptions()).as_dict()
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from chunkers.registry import build
+from lineage import TerminalError
+from pipelines.config import Config, StrategyConfig
+from pipelines.facts import document_facts, source_roots
+from pipelines.options import RunOptions
+from pipelines.tables import ChunkTable, Lake, Table, content_places, newest_documents
+from pipelines.transform.figures import Figures, merge_by_type
+from pipelines.transform.plan import DOCUMENT_COLUMNS, Action, Router, plan
+
+if TYPE_CHECKING:
+    from pipelines.tables import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class StrategySummary:
+    """What a transform run did for one strategy."""
+
+    counts: Mapping[str, int]
+    rows_written: int
+    version: int | None
+    figures: Mapping[str, Figures]
+    mlflow_run_id: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TransformSummary:
+    """What a transform run did."""
+
+    strategies: Mapping[str, StrategySummary] = field(default_factory=dict)
+
+    @property
+    def rejected(self) -> int:
+        """Rejects that this run added."""
+        return self._sum("rejected")
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader should know besides the counts."""
+        return tuple(note for one in self.strategies.values() for note in one.notes)
+
+    @property
+    def figures(self) -> dict[str, dict[str, float]]:
+        """Mean quality figures by strategy and data type, `strategy/data_type` → metric → mean."""
+        return {
+            f"{name}/{data_type}": figures.means()
+            for name, one in self.strategies.items()
+            for data_type, figures in one.figures.items()
+        }
+
+    def _sum(self, name: str) -> int:
+        return sum(one.counts.get(name, 0) for one in self.strategies.values())
+
+    def as_dict(self) -> dict[str, Any]:
+        """The stage's entry in the `--json` output; version and MLflow run of the last strategy."""
+        last = list(self.strategies.values())[-1] if self.strategies else None
+        return {
+            **{name: self._sum(name) for name in ("documents", "chunks", "tokens", "rejected")},
+            "acl": self._sum("acl"),
+            "deleted": self._sum("deleted") + self._sum("withdrawn"),
+            "rows_written": sum(one.rows_written for one in self.strategies.values()),
+            "version": last.version if last else None,
+            "mlflow_run_id": last.mlflow_run_id if last else None,
+            "strategies": {
+                name: {
+                    **{k: one.counts.get(k, 0) for k in ("documents", "chunks", "tokens")},
+                    "rows_written": one.rows_written,
+                    "version": one.version,
+                    "mlflow_run_id": one.mlflow_run_id,
+                }
+                for name, one in self.strategies.items()
+            },
+        }
+
+
+def run(config: Config, options: RunOptions) -> TransformSummary:
+    """Bring every strategy's chunk table in step with the documents table.
+
+    Raises:
+        TerminalError: the documents table does not exist yet.
+        CommitConflict: another run committed meanwhile.
+    """
+    lake = Lake(config.lake)
+    documents = lake.documents
+    if not documents.exists:
+        raise TerminalError(
+            f"there is no documents table in {config.lake}; run `gristmill ingest {config.path}` "
+            "first, or correct `lake`"
+        )
+    summaries = {
+        strategy.name: _run_strategy(config, strategy, lake, documents, options)
+        for strategy in config.strategies
+    }
+    return TransformSummary(summaries)
+
+
+def _run_strategy(
+    config: Config,
+    strategy: StrategyConfig,
+    lake: Lake,
+    documents: Table,
+    options: RunOptions,
+) -> StrategySummary:
+    started_at = time.time()
+    chunks = lake.chunks(strategy.name)
+    consumer = f"transform:{strategy.name}:{strategy.fingerprint()}"
+    notes = [
+        f"committed a batch that run {batch.run_id} had finished and not committed"
+        for batch in chunks.adopt(consumer)
+    ]
+    position = chunks.position(consumer) or 0
+    if position == documents.seq:
+        return StrategySummary({}, 0, chunks.version, {}, notes=tuple(notes))
+    actions = _plan(config, strategy, documents, chunks, position)
+    options.progress.stage(f"transform {strategy.name}", len(actions))
+    done: list[Batch] = []
+    portions = list(_portions(actions, options.batch or config.batch.documents)) or [()]
+    for number, members in enumerate(portions, 1):
+        # Only the last batch moves the position: documents of one commit may be spread over
+        # several batches, and what an interrupted run has done is seen in the headers.
+        reached = documents.seq if number == len(portions) else position
+        done.append(
+            _run_batch(config, strategy, documents, chunks, consumer, reached, members, options)
+        )
+    return _summary(config, strategy, documents, chunks, done, notes, options, started_at)
+
+
+def _plan(
+    config: Config, strategy: StrategyConfig, documents: Table, chunks: ChunkTable, position: int
+) -> list[Action]:
+    roots = source_roots(config.sources)
+    router = Router(
+        strategy.policy,
+        strategy.encoding,
+        strategy.max_tokens,
+        lambda name, parameters: build(name, parameters, max_tokens=strategy.max_tokens).version,
+    )
+    changed = newest_documents(documents, DOCUMENT_COLUMNS, after_seq=position or None)
+    return plan(changed, chunks.headers(), lambda row: router.route(document_facts(row, roots)))
+
+
+def _portions(actions: Sequence[Action], size: int) -> Iterator[tuple[Action, ...]]:
+    for start in range(0, len(actions), size):
+        yield tuple(actions[start : start + size])
+
+
+def _run_batch(
+    config: Config,
+    strategy: StrategyConfig,
+    documents: Table,
+    chunks: ChunkTable,
+    consumer: str,
+    position: int,
+    actions: tuple[Action, ...],
+    options: RunOptions,
+) -> Batch:
+    batch = chunks.begin(consumer, position, options.run_id)
+    if actions:
+        _run_pipeline(config, strategy, documents, chunks, batch, actions, options)
+        batch = chunks.manifests.read(batch.batch_id)
+    else:
+        chunks.manifests.write(batch)
+    chunks.commit(batch)
+    return batch
+
+
+def _run_pipeline(
+    config: Config,
+    strategy: StrategyConfig,
+    documents: Table,
+    chunks: ChunkTable,
+    batch: Batch,
+    actions: tuple[Action, ...],
+    options: RunOptions,
+) -> None:
+    from pipelines.beam import ProgressHandle, run_pipeline, runs_locally
+    from pipelines.transform.pipeline import Transform
+    from pipelines.transform.rows import RowStamp
+    from pipelines.transform.slices import Slice
+
+    local = runs_locally(options.beam_args)
+    contents = {
+        action.document["document_id"]: action.document["content_seq"]
+        for action in actions
+        if action.kind == "chunk"
+    }
+    places = content_places(documents, contents)
+    slices = [
+        Slice(
+            index,
+            members,
+            {
+                key: places[key]
+                for action in members
+                if (key := action.document["document_id"]) in contents
+            },
+        )
+        for index, members in enumerate(_portions(actions, len(actions) if local else 500))
+    ]
+    stamp = RowStamp(
+        strategy=strategy.name,
+        encoding=strategy.encoding,
+        max_tokens=strategy.max_tokens,
+        seq=batch.seq,
+        run_id=options.run_id,
+        now=datetime.now(UTC),
+    )
+    run_pipeline(
+        lambda pipeline: (
+            pipeline
+            | "Transform"
+            >> Transform(
+                lake=Lake(config.lake).storage,
+                batch=batch,
+                stamp=stamp,
+                slices=slices,
+                workers=options.workers if local else 0,
+                progress=ProgressHandle.to(options.progress),
+            )
+        ),
+        options,
+    )
+
+
+def _summary(
+    config: Config,
+    strategy: StrategyConfig,
+    documents: Table,
+    chunks: ChunkTable,
+    done: Sequence[Batch],
+    notes: list[str],
+    options: RunOptions,
+    started_at: float,
+) -> StrategySummary:
+    counts: Counter[str] = Counter()
+    figures: dict[str, Figures] = {}
+    for batch in done:
+        counts.update(batch.facts.get("counts", {}))
+        found = {name: Figures(**value) for name, value in batch.facts.get("figures", {}).items()}
+        figures = merge_by_type(figures, found)
+    mlflow_run_id = None
+    if figures and config.mlflow is not None:
+        from pipelines.transform.tracking import track
+
+        mlflow_run_id, note = track(
+            config, strategy, documents, chunks, counts, figures, options, started_at
+        )
+        notes += [note] if note else []
+    return StrategySummary(
+        counts=dict(counts),
+        rows_written=sum(part.rows for batch in done for part in batch.parts),
+        version=chunks.version,
+        figures=figures,
+        mlflow_run_id=mlflow_run_id,
+        notes=tuple(notes),
+    )
