@@ -1,0 +1,320 @@
+"""The embedded default sink: a LanceDB table in a local folder, with a full-text index."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from lineage import Acl, ConfigError, MissingExtra, Principal, TerminalError
+from lineage.schemas import CHUNKS
+from pipelines.load import lease, position
+from pipelines.load.access import literal, permitted
+from pipelines.load.rows import (
+    RIGHTS,
+    index_schema,
+    layout_fingerprint,
+    replacement_rows,
+    rights_rows,
+)
+from pipelines.load.sink import Change, Delete, Hit, LeaseLike, Replace, SetAcl, nearest
+
+if TYPE_CHECKING:
+    from lancedb.table import Table
+
+    from pipelines.config import SinkConfig
+
+TABLE = "chunks"
+TEXT_COLUMN = "embedded_text"
+
+_ID = re.compile(r"[0-9a-f]{32}")
+_IDS_PER_FILTER = 2_000
+_KEEP_VERSIONS = timedelta(hours=1)
+"""How long a replaced version stays readable, for searches that are under way."""
+_MAX_TOKEN_LENGTH = 200
+_LIST_INDEXES = ("allow_users", "allow_groups", "deny_users", "deny_groups")
+_KEY_INDEXES = ("chunk_id", "document_id")
+
+_HIT_COLUMNS = (
+    "chunk_id", "document_id", "source_uri", "text", "start", "end", "context", "heading_path",
+    "page_first", "page_last", "data_type", "token_count",
+)  # fmt: skip
+_ACL_COLUMNS = ("acl_state", "allow_users", "allow_groups", "deny_users", "deny_groups")
+
+OPTIONS: dict[str, tuple[type, Any, str]] = {
+    "language": (str, "English", "the language whose word endings are cut off, such as German"),
+    "stem": (bool, True, "whether to cut off word endings at all"),
+    "stop_words": (bool, False, "whether to leave that language's commonest words out"),
+    "tokenizer": (str, "icu", "how words are found: icu (any language), simple or whitespace"),
+}
+"""What `options` of a sink of kind lancedb may hold: type, default, meaning. Changing one
+builds the index anew."""
+
+_LANGUAGES = (
+    "Arabic", "Danish", "Dutch", "English", "Finnish", "French", "German", "Greek", "Hungarian",
+    "Italian", "Norwegian", "Portuguese", "Romanian", "Russian", "Spanish", "Swedish", "Tamil",
+    "Turkish",
+)  # fmt: skip
+_CHOICES = {"tokenizer": ("icu", "simple", "whitespace"), "language": _LANGUAGES}
+
+
+@dataclass(slots=True)
+class LanceSink:
+    """A LanceDB index. `folder` holds the Lance table, the position and the lease."""
+
+    name: str
+    folder: Path
+    options: Mapping[str, Any]
+    origin: str
+    _table: Table | None = None
+
+    @classmethod
+    def from_config(cls, config: SinkConfig, origin: str) -> LanceSink:
+        """Validate the options.
+
+        Raises:
+            ConfigError: an unknown option, a wrong value, or a place that is not a folder.
+        """
+        if "://" in config.uri and not config.uri.startswith("file://"):
+            raise ConfigError(
+                f"sink {config.name!r}: uri {config.uri!r} is not a local folder, and a lancedb "
+                "index has to be in one: its lease and its position need a file system. "
+                "Write for example `uri: .gristmill/index`"
+            )
+        folder = Path(config.uri.removeprefix("file://"))
+        return cls(config.name, folder, _options(config), origin)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of the index."""
+        return index_schema(CHUNKS)
+
+    def position(self) -> int | None:
+        """See `Sink.position`; reads one small file and a folder listing."""
+        return position.read(
+            self.folder, origin=self.origin, options=layout_fingerprint(self.schema, self.options)
+        )
+
+    def lease(self) -> AbstractContextManager[LeaseLike]:
+        """See `Sink.lease`."""
+        if self.folder.exists() and not self.folder.is_dir():
+            raise ConfigError(f"sink {self.name!r}: {self.folder} is a file, not a folder")
+        return lease.hold(self.folder / "_lease.json")
+
+    def document_ids(self) -> Iterator[str]:
+        """See `Sink.document_ids`."""
+        table = self._existing()
+        if table is None:
+            return
+        seen: set[str] = set()
+        for batch in table.search().select(["document_id"]).to_batches():
+            fresh = set(batch.column("document_id").to_pylist()) - seen
+            seen |= fresh
+            yield from sorted(fresh)
+
+    def apply(self, batch: Sequence[Change]) -> None:
+        """See `Sink.apply`: one Lance commit for the deletes, one for the ACLs, one merge."""
+        gone = [change.document_id for change in batch if isinstance(change, Delete)]
+        rights = [change for change in batch if isinstance(change, SetAcl)]
+        replaced = [change for change in batch if isinstance(change, Replace)]
+        ids = [change.document_id for change in batch]
+        _check_ids(ids)
+        table = self._existing()
+        if table is None:
+            if not replaced:
+                return
+            table = self._create()
+        for start in range(0, len(gone), _IDS_PER_FILTER):
+            table.delete(_among(gone[start : start + _IDS_PER_FILTER]))
+        if rights:
+            table.merge_insert("document_id").when_matched_update_all().execute(rights_rows(rights))
+        if replaced:
+            rows = replacement_rows(replaced, self.schema)
+            merge = table.merge_insert("chunk_id").when_matched_update_all()
+            merge = merge.when_not_matched_insert_all()
+            merge.when_not_matched_by_source_delete(
+                _among([change.document_id for change in replaced])
+            ).execute(rows)
+
+    def commit(self, position_: int) -> None:
+        """See `Sink.commit`: brings the indexes up to date, then writes the position."""
+        table = self._existing()
+        if table is None:
+            table = self._create()
+        # Small files are joined before an index is made, not after: making it once is enough.
+        table.optimize(cleanup_older_than=_KEEP_VERSIONS)
+        self._index(table)
+        table.checkout_latest()
+        position.write(
+            self.folder,
+            position.Position(
+                seq=position_,
+                origin=self.origin,
+                options=layout_fingerprint(self.schema, self.options),
+                table=TABLE,
+                version=table.version,
+            ),
+        )
+
+    def search(self, query: str, principal: Principal, limit: int) -> list[Hit]:
+        """The best `limit` chunks for `query` by BM25 that `principal` may read.
+
+        Raises:
+            ConfigError: there is no index yet.
+        """
+        table = self._existing()
+        if table is None:
+            raise ConfigError(
+                f"sink {self.name!r}: there is no index at {self.folder} yet; "
+                "run `gristmill load CONFIG` first"
+            )
+        where = permitted(principal)
+        scores = self._best(table, query, where, limit)
+        if not scores:
+            return []
+        found = (
+            table.search()
+            .where(f"({where}) AND {_among(list(scores), 'chunk_id')}")
+            .select([*_HIT_COLUMNS, *_ACL_COLUMNS])
+            .limit(len(scores))
+            .to_list()
+        )
+        # The filter decides; the reference evaluator has the last word on what leaves the index.
+        rows = {row["chunk_id"]: row for row in found if _acl(row).permits(principal)}
+        return [_hit(rows[chunk], score) for chunk, score in scores.items() if chunk in rows]
+
+    def _best(self, table: Table, query: str, where: str, limit: int) -> dict[str, float]:
+        """Chunk ids and scores of the best `limit`, ties in order of the id.
+
+        LanceDB cuts a tie at random, so more is fetched until the score after the last one
+        wanted is known to be lower.
+        """
+        from lancedb.query import MatchQuery
+
+        clean = query.encode("utf-8", "replace").decode()
+        words = MatchQuery(clean, TEXT_COLUMN)  # type: ignore[call-arg]  # pydantic's defaults
+        fetch = limit + max(limit, 20)
+        while True:
+            rows = (
+                table.search(words, query_type="fts")
+                .where(where, prefilter=True)
+                .select(["chunk_id", "_score"])
+                .limit(fetch)
+                .to_list()
+            )
+            ranked = sorted((-row["_score"], row["chunk_id"]) for row in rows)
+            if len(rows) < fetch or ranked[-1][0] > ranked[limit - 1][0]:
+                return {chunk: -score for score, chunk in ranked[:limit]}
+            fetch *= 4
+
+    def _existing(self) -> Table | None:
+        if self._table is None and position.newest_version(self.folder / f"{TABLE}.lance"):
+            self._table = _connect(self.name, self.folder).open_table(TABLE)
+        if self._table is not None:
+            self._table.checkout_latest()
+        return self._table
+
+    def _create(self) -> Table:
+        self._table = _connect(self.name, self.folder).create_table(TABLE, schema=self.schema)
+        return self._table
+
+    def begin_rebuild(self) -> None:
+        """See `Sink.begin_rebuild`: an index with other columns cannot be filled, and goes."""
+        position.forget(self.folder)
+        table = self._existing()
+        if table is None:
+            return
+        if table.schema != self.schema:
+            _connect(self.name, self.folder).drop_table(TABLE)
+            self._table = None
+            return
+        for index in list(table.list_indices()):
+            if index.index_type == "FTS":
+                # Its options may have changed; `commit` makes it anew.
+                table.drop_index(index.name)
+
+    def _index(self, table: Table) -> None:
+        from lancedb.index import FTS, Bitmap, BTree, LabelList
+
+        text = FTS(
+            base_tokenizer=self.options["tokenizer"],
+            language=self.options["language"],
+            stem=self.options["stem"],
+            remove_stop_words=self.options["stop_words"],
+            max_token_length=_MAX_TOKEN_LENGTH,
+            with_position=False,
+        )
+        wanted: dict[str, Any] = {
+            **{name: BTree() for name in _KEY_INDEXES},
+            **{name: LabelList() for name in _LIST_INDEXES},
+            "acl_state": Bitmap(),
+            TEXT_COLUMN: text,
+        }
+        present = {column for index in table.list_indices() for column in index.columns}
+        for column, config in wanted.items():
+            if column not in present:
+                table.create_index(column, config=config)
+
+
+def _connect(name: str, folder: Path) -> Any:
+    if find_spec("lancedb") is None:
+        raise MissingExtra(
+            f"sink {name!r} is of kind lancedb, and the package `lancedb` is not installed; "
+            "install it with: pip install 'gristmill[load]'"
+        )
+    import lancedb
+
+    return lancedb.connect(folder)
+
+
+def _options(config: SinkConfig) -> dict[str, Any]:
+    for key in config.options:
+        if key not in OPTIONS:
+            raise ConfigError(
+                f"sink {config.name!r}: unknown option {key!r}{nearest(key, list(OPTIONS))}; "
+                f"a sink of kind lancedb knows {', '.join(OPTIONS)}"
+            )
+    values = {key: default for key, (_, default, _) in OPTIONS.items()} | dict(config.options)
+    for key, value in values.items():
+        kind, default, meaning = OPTIONS[key]
+        choices = _CHOICES.get(key)
+        if not isinstance(value, kind) or (choices is not None and value not in choices):
+            known = f"; known are {', '.join(choices)}" if choices else ""
+            raise ConfigError(
+                f"sink {config.name!r}: option {key!r} ({meaning}) cannot be {value!r}{known}; "
+                f"the default is {default!r}"
+            )
+    return values
+
+
+def _check_ids(ids: Sequence[str]) -> None:
+    for identifier in ids:
+        if not _ID.fullmatch(identifier):
+            raise TerminalError(
+                f"document id {identifier!r} is not one that gristmill made (32 hexadecimal "
+                "digits); the chunk table was written by something else"
+            )
+    if len(set(ids)) != len(ids):
+        raise TerminalError("a document is in one batch of changes twice; nothing was applied")
+
+
+def _among(ids: Sequence[str], column: str = "document_id") -> str:
+    return f"{column} IN ({', '.join(literal(identifier) for identifier in ids)})"
+
+
+def _acl(row: Mapping[str, Any]) -> Acl:
+    values = {name: row[name] for name in RIGHTS.names if name in row and name != "acl_state"}
+    return Acl.from_dict({"state": row["acl_state"], **values})
+
+
+def _hit(row: Mapping[str, Any], score: float) -> Hit:
+    values = {name: row[name] for name in _HIT_COLUMNS}
+    values["heading_path"] = tuple(values["heading_path"] or ())
+    return Hit(score=score, **values)

@@ -1,0 +1,238 @@
+"""The load as a Beam pipeline: a thin step over `apply_replacements` and `apply_revocations`.
+
+It always runs in the driver's process, with one worker: a sink has one writer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from lineage import Acl, TerminalError
+from pipelines.beam import ProgressHandle, run_pipeline
+from pipelines.load.rows import CHUNK_COLUMNS
+from pipelines.load.sink import Delete, LeaseLike, Replace, SetAcl, Sink
+
+if TYPE_CHECKING:
+    import apache_beam as beam
+
+    from pipelines.config import SinkConfig
+    from pipelines.options import RunOptions
+    from pipelines.tables.lake import ChunkTable
+
+MERGE_BYTES = 32 << 20
+"""A merge is closed once its chunk rows exceed this many bytes in memory …"""
+MERGE_DOCUMENTS = 500
+"""… or this many documents. Larger merges were not faster, and hold more memory; merges of one
+document are tens of times slower."""
+RIGHTS_DOCUMENTS = 20_000
+"""Documents in one update of ACLs."""
+
+_CURE = (
+    "it was changed by something else than gristmill, or files of it are missing. Restore it, "
+    "or delete its folder and run `gristmill transform`"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A slice of a load. Picklable: the header rows travel as an Arrow stream."""
+
+    headers: bytes
+    """Documents in the columns of `pipelines.load.plan.COLUMNS`."""
+    replace: bool
+    """Replace the documents' chunks, or only set their ACLs."""
+    delete: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, headers: pa.Table, *, replace: bool, delete: tuple[str, ...] = ()) -> Unit:
+        """A unit for these header rows."""
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, headers.schema) as writer:
+            writer.write_table(headers)
+        return cls(sink.getvalue().to_pybytes(), replace, delete)
+
+    def table(self) -> pa.Table:
+        """The header rows."""
+        return pa.ipc.open_stream(self.headers).read_all()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a worker needs to open the two ends by itself."""
+
+    lake: str
+    sink: SinkConfig
+    origin: str
+    lease: LeaseLike
+    progress: ProgressHandle
+
+
+def run_units(units: list[Unit], target: Target, options: RunOptions) -> None:
+    """Apply `units` in order, as one Beam pipeline in this process."""
+    import apache_beam as beam
+
+    def build(pipeline: beam.Pipeline) -> None:
+        # Without a reshuffle the units stay in order, in one bundle.
+        created = pipeline | "CreateUnits" >> beam.Create(units, reshuffle=False)
+        created | "ApplyUnits" >> beam.ParDo(_apply_unit(target))
+
+    # Beam's options are for the parallel stages: several workers would be several writers.
+    run_pipeline(build, replace(options, beam_args=()))
+
+
+def _apply_unit(target: Target) -> Any:
+    from pipelines.load.steps import ApplyUnit
+
+    return ApplyUnit(target)
+
+
+def apply_unit(unit: Unit, table: ChunkTable, sink: Sink, target: Target) -> None:
+    """Apply one unit."""
+    headers = unit.table()
+    if unit.replace:
+        apply_replacements(headers, table, sink, target.lease, target.progress)
+    else:
+        apply_revocations(unit.delete, headers, sink, target.lease)
+        target.progress.advance(len(unit.delete))
+
+
+def apply_revocations(
+    delete: Iterable[str], headers: pa.Table, sink: Sink, lease: LeaseLike
+) -> None:
+    """Delete documents, and set the ACL and labels of those in `headers`."""
+    lease.check()
+    rights = [
+        SetAcl(identifier, acl, labels) for identifier, (acl, labels) in _rights(headers).items()
+    ]
+    sink.apply([*(Delete(identifier) for identifier in delete), *rights])
+
+
+def apply_replacements(
+    headers: pa.Table,
+    table: ChunkTable,
+    sink: Sink,
+    lease: LeaseLike,
+    progress: ProgressHandle,
+    *,
+    merge_bytes: int | None = None,
+    merge_documents: int | None = None,
+) -> None:
+    """Replace the chunks of the documents in `headers`, in merges of bounded size.
+
+    The bounds are `MERGE_BYTES` and `MERGE_DOCUMENTS` unless given.
+
+    Raises:
+        TerminalError: the chunk table does not hold as many chunks as a header says; what was
+            merged before stays, and the position does not move.
+    """
+    rights = _rights(headers)
+    most_bytes = merge_bytes or MERGE_BYTES
+    most_documents = merge_documents or MERGE_DOCUMENTS
+    merge: list[Replace] = []
+    size = 0
+
+    def flush() -> None:
+        nonlocal size
+        if merge:
+            lease.check()
+            sink.apply(merge)
+            progress.advance(len(merge))
+            merge.clear()
+            size = 0
+
+    for identifier, rows in documents(headers, table):
+        # The table's slices share their row group's memory: a copy of the bytes is what counts.
+        if merge and (len(merge) >= most_documents or size + rows.nbytes > most_bytes):
+            flush()
+        merge.append(Replace(identifier, rows, *rights[identifier]))
+        size += rows.nbytes
+    flush()
+
+
+def documents(headers: pa.Table, table: ChunkTable) -> Iterator[tuple[str, pa.Table]]:
+    """Each document's chunk rows, complete, one document after the other.
+
+    The rows of a document stand together in one part file but may go over several row groups.
+    Their number is checked against the header, when that is the one of the chunking itself.
+    """
+    ids, seqs, ops, counts = (
+        headers[name].to_pylist() for name in ("document_id", "upsert_seq", "op", "chunk_count")
+    )
+    expected = {
+        identifier: count
+        for identifier, op, count in zip(ids, ops, counts, strict=True)
+        if op == "upsert"
+    }
+    left = {
+        identifier: seq
+        for identifier, seq in zip(ids, seqs, strict=True)
+        if expected.get(identifier) != 0
+    }
+    grouped = _grouped(table.chunk_batches(dict(left), CHUNK_COLUMNS) if left else iter(()))
+    for identifier, rows in grouped:
+        if left.pop(identifier, None) is None:
+            raise TerminalError(
+                f"table {table.name!r} holds the chunks of document {identifier} in two places; "
+                f"{_CURE}"
+            )
+        _check_count(table, identifier, rows.num_rows, expected)
+        yield identifier, rows
+    empty = table.schema.empty_table().select(CHUNK_COLUMNS)
+    for identifier in left:
+        _check_count(table, identifier, 0, expected)
+    for identifier in ids:
+        if identifier in left or expected.get(identifier) == 0:
+            yield identifier, empty
+
+
+def _grouped(batches: Iterable[pa.Table]) -> Iterator[tuple[str, pa.Table]]:
+    """Join the rows of each document, which follow each other."""
+    open_id: str | None = None
+    parts: list[pa.Table] = []
+    for batch in batches:
+        for identifier, rows in _runs(batch):
+            if open_id is not None and identifier != open_id:
+                yield open_id, pa.concat_tables(parts)
+                parts = []
+            open_id = identifier
+            parts.append(rows)
+    if open_id is not None:
+        yield open_id, pa.concat_tables(parts)
+
+
+def _runs(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+    """Cut a table where `document_id` changes."""
+    ids = rows["document_id"].to_pylist()
+    start = 0
+    for row in range(1, len(ids) + 1):
+        if row == len(ids) or ids[row] != ids[start]:
+            yield ids[start], rows.slice(start, row - start)
+            start = row
+
+
+def _rights(headers: pa.Table) -> dict[str, tuple[Acl, dict[str, str]]]:
+    acls: dict[str, Acl] = {}
+    rights = {}
+    for identifier, acl, labels in zip(
+        *(headers[name].to_pylist() for name in ("document_id", "acl", "labels")), strict=True
+    ):
+        # Few different ACLs stand for many documents, but each has an origin of its own.
+        key = repr(acl)
+        if key not in acls:
+            acls[key] = Acl.from_dict(acl)
+        rights[identifier] = (acls[key], dict(labels or ()))
+    return rights
+
+
+def _check_count(
+    table: ChunkTable, identifier: str, found: int, expected: Mapping[str, int]
+) -> None:
+    if found != expected.get(identifier, found):
+        raise TerminalError(
+            f"table {table.name!r} holds {found} chunks of document {identifier} where its header "
+            f"says {expected[identifier]}; {_CURE}"
+        )

@@ -1,0 +1,60 @@
+"""Full-text search over a loaded sink, trimmed to what the caller may read.
+
+>>> hits = search(config, "parental leave", Principal(groups=frozenset({"hr"})))  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from lineage import ConfigError, Principal
+from pipelines.load.sink import Hit, SearchableSink, open_sink
+
+if TYPE_CHECKING:
+    from pipelines.config import Config, SinkConfig
+
+MAX_LIMIT = 10_000
+
+
+def search(
+    config: Config, query: str, principal: Principal, limit: int = 10, sink: str | None = None
+) -> list[Hit]:
+    """The best chunks for `query` by BM25, of those that `principal` may read.
+
+    The words of the query are alternatives; quotes and operators have no meaning. Chunks of
+    equal score come in the order of their ids, so that the same question has the same answer.
+
+    Args:
+        config: the pipeline.
+        query: any text; one without words finds nothing.
+        principal: who asks. An anonymous one reads only what is public without exceptions.
+        limit: the greatest number of hits, from 1 to `MAX_LIMIT`.
+        sink: name of the sink; by default the first one that can be searched.
+
+    Raises:
+        ConfigError: no such sink, one that cannot be searched, an index that was not built yet,
+            or a wrong limit.
+        MissingExtra: the sink's library is not installed.
+    """
+    if not 1 <= limit <= MAX_LIMIT:
+        raise ConfigError(f"the limit of a search must be from 1 to {MAX_LIMIT}, not {limit}")
+    for candidate in _candidates(config, sink):
+        opened = open_sink(candidate)
+        if hasattr(opened, "search"):
+            return cast(SearchableSink, opened).search(query, principal, limit)
+    raise ConfigError(
+        f"sink {sink!r} cannot be searched"
+        if sink
+        else "the configuration has no sink that can be searched; add for example "
+        "`sinks: [{name: index, kind: lancedb, uri: .gristmill/index, strategy: default}]`"
+    )
+
+
+def _candidates(config: Config, name: str | None) -> list[SinkConfig]:
+    if name is None:
+        return list(config.sinks)
+    found = [sink for sink in config.sinks if sink.name == name]
+    if not found:
+        names = ", ".join(sink.name for sink in config.sinks) or "none"
+        raise ConfigError(f"there is no sink named {name!r}; the configuration has {names}")
+    return found

@@ -1,0 +1,167 @@
+"""What a sink is, and how one is found by its kind.
+
+A sink holds the newest chunks of every document, ready to be searched, and remembers by itself
+how far into the chunk table it has come. Others add a kind by an entry point of the group
+`gristmill.sinks`: a callable `(config: SinkConfig, origin: str) -> Sink`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
+
+from lineage import Acl, ConfigError, Principal
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from pipelines.config import SinkConfig
+
+ENTRY_POINTS = "gristmill.sinks"
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """Make `chunks` the only chunks of a document."""
+
+    document_id: str
+    chunks: pa.Table
+    """Chunk rows in the columns of `lineage.schemas.CHUNKS`; none of them is fine. Their own `acl`
+    and `labels` are of the time of chunking, and are not looked at."""
+    acl: Acl
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SetAcl:
+    """Give all chunks that the sink holds of a document this ACL and these labels."""
+
+    document_id: str
+    acl: Acl
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Remove all chunks of a document."""
+
+    document_id: str
+
+
+Change: TypeAlias = Replace | SetAcl | Delete
+
+
+class LeaseLike(Protocol):
+    """A picklable proof of being the only loader."""
+
+    def check(self) -> None:
+        """Raise `CommitConflict` when the lease was lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A chunk that answers a query and that the caller may read."""
+
+    chunk_id: str
+    document_id: str
+    source_uri: str
+    text: str
+    start: int
+    end: int
+    score: float
+    context: str = ""
+    heading_path: tuple[str, ...] = ()
+    page_first: int | None = None
+    page_last: int | None = None
+    data_type: str = ""
+    token_count: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; the keys of the command line's `search --json` come first."""
+        return {
+            name: list(value) if isinstance(value := getattr(self, name), tuple) else value
+            for name in self.__dataclass_fields__
+        }
+
+
+class Sink(Protocol):
+    """A place that chunks are loaded into. Constructors do no I/O."""
+
+    def position(self) -> int | None:
+        """The `seq` of the chunk table that has been applied in full.
+
+        `None` when the sink is empty, was lost, or was filled from another table or with other
+        options: then everything is loaded again. Answering needs no heavy library.
+        """
+
+    def lease(self) -> AbstractContextManager[LeaseLike]:
+        """The right to write; raises `CommitConflict` while another loader has it."""
+
+    def document_ids(self) -> Iterator[str]:
+        """The documents that have chunks here, for a resync."""
+
+    def begin_rebuild(self) -> None:
+        """Prepare for everything being loaded again; what is held may stay readable meanwhile."""
+
+    def apply(self, batch: Sequence[Change]) -> None:
+        """Apply the changes of a batch, ACLs and deletes before replacements.
+
+        Document by document and idempotent: after a crash the same batch, or a later one, can be
+        applied again. No document may be in a batch twice.
+        """
+
+    def commit(self, position: int) -> None:
+        """Finish what makes the sink fast, then move the position."""
+
+
+class SearchableSink(Sink, Protocol):
+    """A sink that answers full-text queries."""
+
+    def search(self, query: str, principal: Principal, limit: int) -> list[Hit]:
+        """The best `limit` chunks that `principal` may read; see `pipelines.load.search`."""
+
+
+SinkFactory: TypeAlias = Callable[["SinkConfig", str], Sink]
+
+
+def _lancedb(config: SinkConfig, origin: str) -> Sink:
+    from pipelines.load.lancedb import LanceSink
+
+    return LanceSink.from_config(config, origin)
+
+
+_BUILT_IN: dict[str, SinkFactory] = {"lancedb": _lancedb}
+
+
+def kinds() -> list[str]:
+    """Names of all sink kinds that are installed, sorted."""
+    return sorted({*_BUILT_IN, *(point.name for point in entry_points(group=ENTRY_POINTS))})
+
+
+def open_sink(config: SinkConfig, origin: str = "") -> Sink:
+    """The sink that `config` describes, fed from the chunk table that `origin` identifies.
+
+    Raises:
+        ConfigError: the kind is not known, or its options are wrong.
+    """
+    factory = _BUILT_IN.get(config.kind)
+    if factory is None:
+        for point in entry_points(group=ENTRY_POINTS):
+            if point.name == config.kind:
+                factory = cast(SinkFactory, point.load())
+    if factory is None:
+        raise ConfigError(
+            f"sink {config.name!r}: unknown kind {config.kind!r}"
+            f"{nearest(config.kind, kinds())}; known are {', '.join(kinds())}"
+        )
+    return factory(config, origin)
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """`, did you mean 'x'?` for a message, or nothing."""
+    close = difflib.get_close_matches(word, known, n=1)
+    return f", did you mean {close[0]!r}?" if close else ""

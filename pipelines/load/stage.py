@@ -1,0 +1,148 @@
+"""The load stage: brings every sink up to the state of its chunk table.
+
+    >>> summary = run(load_config("pipeline.yaml"), RunOptions())  # doctest: +SKIP
+    >>> summary.upserted  # doctest: +SKIP
+    27
+
+A sink that is up to date costs one look at the table's log and one small file: neither Beam nor
+the sink's library is imported then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from lineage import ConfigError
+from pipelines.load.sink import LeaseLike, Sink, open_sink
+
+if TYPE_CHECKING:
+    from pipelines.config import Config, SinkConfig
+    from pipelines.options import RunOptions
+    from pipelines.tables.lake import ChunkTable
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSummary:
+    """What a load did, over all sinks. All but the last count documents."""
+
+    documents: int = 0
+    """Documents that were changed in a sink."""
+    upserted: int = 0
+    acl_updated: int = 0
+    deleted: int = 0
+    version: int = 0
+    """`seq` of the chunk table that the sinks stand at now; the lowest where they differ."""
+
+    def as_dict(self) -> dict[str, int]:
+        """The keys of the command line's `--json`."""
+        return asdict(self)
+
+
+def run(config: Config, options: RunOptions) -> LoadSummary:
+    """Load all sinks of `config`, one after the other.
+
+    Raises:
+        ConfigError: a sink's strategy has no chunks in the lake, or its settings are wrong.
+        CommitConflict: another loader is writing to a sink.
+        MissingExtra: a sink's library is not installed.
+        TerminalError: the chunk table is damaged.
+    """
+    # All of them are looked at before anything is written.
+    targets = [(sink, _table(config, sink)) for sink in config.sinks]
+    opened = [(sink, table, open_sink(sink, _identity(table))) for sink, table in targets]
+    done = [_load(config, *each, options) for each in opened]
+    if not done:
+        return LoadSummary()
+    counts: dict[str, Any] = {
+        name: sum(getattr(summary, name) for summary in done)
+        for name in ("documents", "upserted", "acl_updated", "deleted")
+    }
+    return LoadSummary(**counts, version=min(summary.version for summary in done))
+
+
+def _table(config: Config, sink: SinkConfig) -> ChunkTable:
+    from pipelines.tables.lake import Lake
+
+    table = Lake(config.lake).chunks(sink.strategy)
+    if not table.exists:
+        known = ", ".join(strategy.name for strategy in config.strategies)
+        raise ConfigError(
+            f"sink {sink.name!r}: the lake {config.lake} has no chunks of strategy "
+            f"{sink.strategy!r} yet (strategies of this configuration: {known or 'none'}); "
+            "run `gristmill transform CONFIG` first"
+        )
+    return table
+
+
+def _identity(table: ChunkTable) -> str:
+    """Which table this is: one that was deleted and made again is another, at the same path."""
+    from deltalake import DeltaTable
+
+    delta = DeltaTable(table.folder.uri, storage_options=table.folder.delta_options())
+    return f"{table.name}@{delta.metadata().id}"
+
+
+def _load(
+    config: Config, sink_config: SinkConfig, table: ChunkTable, sink: Sink, options: RunOptions
+) -> LoadSummary:
+    if sink.position() == table.seq:
+        return LoadSummary(version=table.seq)
+    with sink.lease() as lease:
+        # Another loader may have finished in between.
+        table.refresh()
+        return _catch_up(config, sink_config, table, sink, lease, options)
+
+
+def _catch_up(
+    config: Config,
+    sink_config: SinkConfig,
+    table: ChunkTable,
+    sink: Sink,
+    lease: LeaseLike,
+    options: RunOptions,
+) -> LoadSummary:
+    from pipelines.beam import ProgressHandle
+    from pipelines.load.pipeline import RIGHTS_DOCUMENTS, Target, Unit, run_units
+    from pipelines.load.plan import COLUMNS, make_plan
+
+    position = sink.position()
+    goal = table.seq
+    if position == goal:
+        return LoadSummary(version=goal)
+    if position is not None and position > goal:
+        position = None
+    if position is None:
+        sink.begin_rebuild()
+        held = frozenset(sink.document_ids())
+        plan = make_plan(table.headers().select(COLUMNS), held)
+    else:
+        plan = make_plan(table.headers(position).select(COLUMNS))
+
+    options.progress.stage(f"load {sink_config.name}", plan.documents)
+    target = Target(
+        lake=config.lake,
+        sink=sink_config,
+        origin=_identity(table),
+        lease=lease,
+        progress=ProgressHandle.to(options.progress),
+    )
+    # Rights first, also of documents whose chunks follow: a revocation does not wait for them.
+    first = [Unit.of(plan.set_acl.slice(0, 0), replace=False, delete=plan.delete)]
+    for rows in (plan.set_acl, plan.replace):
+        for start in range(0, rows.num_rows, RIGHTS_DOCUMENTS):
+            first.append(Unit.of(rows.slice(start, RIGHTS_DOCUMENTS), replace=False))
+    run_units(first, target, options)
+    options.progress.advance(plan.set_acl.num_rows)
+    size = options.batch or config.batch.documents
+    for rows in plan.replacements(size):
+        run_units([Unit.of(rows, replace=True)], target, options)
+    lease.check()
+    sink.commit(goal)
+    return LoadSummary(
+        documents=plan.documents,
+        upserted=plan.replace.num_rows,
+        acl_updated=plan.set_acl.num_rows,
+        deleted=len(plan.delete),
+        version=goal,
+    )
