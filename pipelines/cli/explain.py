@@ -1,0 +1,85 @@
+"""`gristmill explain`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipelines.cli.common import SETTINGS, common_options, config_argument, open_config
+from pipelines.cli.output import emit_json, excerpt, print_pairs, print_table, show
+
+
+@click.command("explain", context_settings=SETTINGS)
+@config_argument
+@click.argument("document")
+@click.option("--strategy", help="Only this strategy.")
+@click.option("--chunks", is_flag=True, help="Preview the chunks.")
+@click.option("--limit", type=click.IntRange(min=1), default=20, help="Chunks to show [20].")
+@common_options
+def command(
+    config: Path, document: str, strategy: str | None, chunks: bool, limit: int, as_json: bool
+) -> int:
+    """Say which rule of the policy decides about DOCUMENT, and why the others do not.
+
+    DOCUMENT is a path, a source URI, a key within its source, or a document id. A file need not
+    have been ingested.
+    """
+    from pipelines.queries.explain import explain
+
+    value = explain(open_config(config), document, strategy=strategy, chunks=chunks)
+    if as_json:
+        emit_json(value)
+    else:
+        _print(value, limit)
+    return 0
+
+
+def _print(value: dict[str, Any], limit: int) -> None:
+    facts = [(key, item) for key, item in value["facts"].items() if item not in (None, {})]
+    print_pairs(
+        value["source_uri"],
+        [
+            *facts,
+            ("document id", value["document_id"]),
+            ("parser", value["parser"]),
+            ("readable by", value["acl"]),
+        ],
+    )
+    if value["note"]:
+        click.echo(f"! {value['note']}")
+    for name, each in value["strategies"].items():
+        print_table(
+            f"strategy {name}",
+            ["rule", "fires", "why"],
+            [[rule["rule"], rule["fired"], rule["reason"]] for rule in each["rules"]],
+        )
+        parameters = show(each["parameters"])
+        print_pairs(
+            "",
+            [
+                ("chunker", each["chunker"]),
+                ("parameters", "its defaults" if parameters == "-" else parameters),
+                ("cap", f"{each['max_tokens']} tokens of {each['encoding']}, context included"),
+            ],
+        )
+        if "chunks" in each:
+            _print_chunks(each["chunks"], limit)
+
+
+def _print_chunks(chunks: list[dict[str, Any]], limit: int) -> None:
+    print_table(
+        f"{len(chunks)} chunks" + (f", the first {limit}" if len(chunks) > limit else ""),
+        ["start", "end", "tokens", "under", "text"],
+        [
+            [
+                chunk["start"],
+                chunk["end"],
+                chunk["tokens"],
+                excerpt(" > ".join(chunk["heading_path"]), 40),
+                excerpt(chunk["text"], 120),
+            ]
+            for chunk in chunks[:limit]
+        ],
+    )

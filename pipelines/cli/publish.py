@@ -1,0 +1,49 @@
+"""`gristmill publish`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from lineage.errors import ConfigError
+from pipelines.cli.common import SETTINGS, common_options, config_argument
+from pipelines.cli.output import emit_json
+
+
+@click.command("publish", context_settings=SETTINGS)
+@config_argument
+@common_options
+def command(config: Path, as_json: bool) -> int:
+    """Send the run records that were kept while MLflow was away.
+
+    Exits with 1 when one could not be sent; it stays kept.
+    """
+    from pipelines.cli.failure import with_extra
+    from pipelines.config import load_config
+
+    loaded = load_config(config)
+    if loaded.mlflow is None:
+        raise ConfigError(
+            f"{loaded.path}: there is no `mlflow` to publish to; for example "
+            '`mlflow: {tracking_uri: "sqlite:///.gristmill/mlflow.db"}`'
+        )
+    with with_extra("transform"):
+        from pipelines.tracking import Published, publish_pending
+
+        answers = publish_pending(loaded)
+    done = [answer for answer in answers if isinstance(answer, Published)]
+    failed = [answer for answer in answers if not isinstance(answer, Published)]
+    if as_json:
+        emit_json(
+            {
+                "published": [asdict(answer) for answer in done],
+                "failed": [asdict(answer) for answer in failed],
+            }
+        )
+    else:
+        for answer in failed:
+            click.echo(f"! {answer.message}")
+        click.echo(f"{len(done)} of {len(answers)} kept run records are in MLflow now.")
+    return 1 if failed else 0

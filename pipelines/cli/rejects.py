@@ -1,0 +1,59 @@
+"""`gristmill rejects`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipelines.cli.common import SETTINGS, BeamCommand, common_options, config_argument, open_config
+from pipelines.cli.output import emit_json, excerpt, print_pairs, print_table
+
+
+@click.command("rejects", cls=BeamCommand, context_settings=SETTINGS)
+@config_argument
+@click.option("--class", "error_class", help="Only rejects of this class.")
+@click.option("--source", help="Only those of this source.")
+@click.option("--limit", type=click.IntRange(min=1), default=100, help="Most rows shown [100].")
+@click.option("--replay", is_flag=True, help="Run ingest and try all rejected documents again.")
+@common_options
+def command(
+    config: Path,
+    error_class: str | None,
+    source: str | None,
+    limit: int,
+    replay: bool,
+    as_json: bool,
+) -> int:
+    """List the documents of CONFIG that are rejected now, and why."""
+    from pipelines.queries.rejects import rejects
+
+    if replay:
+        from pipelines.cli.stages import run_stages
+
+        if error_class or source:
+            raise click.UsageError("--replay tries all rejects again; leave --class and --source")
+        return run_stages(config, ("ingest",), as_json=as_json, retry_rejects=True)
+    value = rejects(open_config(config), error_class=error_class, source=source)
+    if as_json:
+        emit_json(value)
+    else:
+        _print(value, limit)
+    return 0
+
+
+def _print(value: dict[str, Any], limit: int) -> None:
+    found = value["rejects"]
+    if not found:
+        click.echo("No document is rejected.")
+        return
+    print_table(
+        "rejects",
+        ["class", "stage", "source", "why"],
+        [
+            [each["error_class"], each["stage"], each["source_uri"], excerpt(each["message"], 300)]
+            for each in found[:limit]
+        ],
+    )
+    print_pairs("", [("in all", len(found)), ("by class", value["by_class"])])

@@ -1,0 +1,54 @@
+"""`gristmill search`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from pipelines.cli.common import SETTINGS, common_options, config_argument, principal_options
+from pipelines.cli.output import emit_json, excerpt
+
+
+@click.command("search", context_settings=SETTINGS)
+@config_argument
+@click.argument("query")
+@click.option("--limit", type=click.IntRange(min=1), default=10, help="Most hits [10].")
+@click.option("--sink", help="The sink to search [default: the first that can be].")
+@principal_options
+@common_options
+def command(
+    config: Path,
+    query: str,
+    limit: int,
+    sink: str | None,
+    user: str | None,
+    groups: tuple[str, ...],
+    as_json: bool,
+) -> int:
+    """Search for QUERY among the chunks that a user or group may read.
+
+    Without --user and --group only what is public is found.
+    """
+    from lineage import Principal
+    from pipelines.cli.failure import with_extra
+    from pipelines.config import load_config
+
+    loaded = load_config(config)
+    with with_extra("load"):
+        from pipelines.load.search import search
+
+        hits = search(loaded, query, Principal(user, frozenset(groups)), limit, sink)
+    if as_json:
+        emit_json({"hits": [hit.as_dict() for hit in hits]})
+        return 0
+    for number, hit in enumerate(hits, 1):
+        click.secho(f"{number:>2}  {hit.source_uri}", bold=True)
+        pages = f", page {hit.page_first}" if hit.page_first is not None else ""
+        under = " > ".join(hit.heading_path)
+        click.echo(f"    {hit.score:.2f}  {hit.chunk_id}  [{hit.start}:{hit.end}]{pages}  {under}")
+        click.echo(f"    {excerpt(hit.text, 240)}")
+    if not hits:
+        who = "an anonymous caller" if user is None and not groups else "this caller"
+        click.echo(f"Nothing that {who} may read matches. Rights: --user NAME, --group NAME.")
+    return 0

@@ -1,0 +1,196 @@
+"""Running stages from the command line: their options, their summary, their exit code."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from lineage.errors import ConfigError
+from pipelines.cli.common import (
+    BEAM_ARGS,
+    check_lake,
+    common_options,
+    config_argument,
+    open_config,
+)
+from pipelines.cli.failure import with_extra
+from pipelines.cli.output import emit_json, print_pairs, print_table
+
+if TYPE_CHECKING:
+    from pipelines.config import Config
+    from pipelines.options import RunOptions
+
+DONE, WITH_REJECTS, HELD = 0, 3, 4
+STAGES = ("ingest", "transform", "load")
+_INGEST_COLUMNS = (
+    "listed", "new", "changed", "acl", "touched", "unchanged", "rejected", "deleted", "held",
+    "empty",
+)  # fmt: skip
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def stage_options(*, ingest: bool) -> Callable[[F], F]:
+    """CONFIG and the options of a stage's run; with `ingest` also those that only it has."""
+
+    def decorate(function: F) -> F:
+        if ingest:
+            function = click.option(
+                "--verify-hash", is_flag=True,
+                help="Read every source's bytes and compare hashes, whatever its version says.",
+            )(function)  # fmt: skip
+            function = click.option(
+                "--allow-deletes", is_flag=True,
+                help="Delete what is gone from the sources even where the guard would hold it.",
+            )(function)  # fmt: skip
+        function = click.option(
+            "-w", "--workers", type=click.IntRange(min=1), help="Processes in all [default: CPUs]."
+        )(function)
+        function = click.option(
+            "--batch", type=click.IntRange(min=1), help="Documents to commit at once."
+        )(function)
+        function = click.option("-q", "--quiet", is_flag=True, help="Show no progress.")(function)
+        return config_argument(common_options(function))
+
+    return decorate
+
+
+def run_stages(
+    config_path: Path,
+    stages: Sequence[str],
+    *,
+    as_json: bool,
+    workers: int | None = None,
+    batch: int | None = None,
+    quiet: bool = False,
+    verify_hash: bool = False,
+    allow_deletes: bool = False,
+    retry_rejects: bool = False,
+) -> int:
+    """Run `stages` one after the other and print their summary; returns the exit code."""
+    from pipelines.options import RunOptions, cpu_count
+    from pipelines.progress import open_progress
+
+    config = open_config(config_path, lake=False)
+    if not config.sinks and list(stages) == ["load"]:
+        raise ConfigError(
+            f"{config.path}: there is nothing to load into. Add a sink, for example "
+            "`sinks: [{name: index, kind: lancedb, uri: .gristmill/index}]`."
+        )
+    options = RunOptions(
+        workers=workers or cpu_count(),
+        batch=batch,
+        beam_args=click.get_current_context().meta.get(BEAM_ARGS, ()),
+        verify_hash=verify_hash,
+        allow_deletes=allow_deletes,
+        retry_rejects=retry_rejects,
+        progress=open_progress(quiet=quiet or as_json),
+    )
+    started = time.monotonic()
+    check_lake(config, stages[0], write=True)
+    done: dict[str, Any] = {}
+    try:
+        for stage in stages:
+            if stage == "load" and not config.sinks:
+                continue
+            done[stage] = run_stage(stage, config, options)
+    except BaseException:
+        options.progress.close()
+        if done and not as_json:
+            _print(config, done, time.monotonic() - started)
+        raise
+    options.progress.close()
+    seconds = time.monotonic() - started
+    if as_json:
+        for note in _notes(done):
+            click.echo(note, err=True)
+        emit_json(
+            {
+                "run_id": options.run_id,
+                "stages": {stage: summary.as_dict() for stage, summary in done.items()},
+                "seconds": round(seconds, 3),
+            }
+        )
+    else:
+        _print(config, done, seconds)
+    return exit_code(done.values())
+
+
+def run_stage(stage: str, config: Config, options: RunOptions) -> Any:
+    """Run one stage; raises MissingExtra when its libraries are not installed."""
+    with with_extra(stage):
+        return importlib.import_module(f"pipelines.{stage}.stage").run(config, options)
+
+
+def exit_code(summaries: Any) -> int:
+    """Deletions held back outrank rejects that this run added."""
+    summaries = [summary.as_dict() for summary in summaries]
+    if any(summary.get("held") for summary in summaries):
+        return HELD
+    return WITH_REJECTS if any(summary.get("rejected") for summary in summaries) else DONE
+
+
+def _notes(done: Mapping[str, Any]) -> list[str]:
+    notes = [note for summary in done.values() for note in getattr(summary, "notes", ())]
+    unknown = getattr(done.get("ingest"), "unknown_acl", 0)
+    if unknown:
+        notes.append(
+            f"{unknown} of the listed documents have no readable ACL, so nobody can find them: "
+            "add _acl.yaml files, or set `acl: {default: …}` on the source"
+        )
+    return notes
+
+
+def _print(config: Config, done: Mapping[str, Any], seconds: float) -> None:
+    values = {stage: summary.as_dict() for stage, summary in done.items()}
+    if "ingest" in values:
+        sources: Mapping[str, Mapping[str, int]] = values["ingest"].get("sources") or {}
+        names = [
+            name for name in _INGEST_COLUMNS
+            if name == "listed" or any(each.get(name) for each in sources.values())
+        ]  # fmt: skip
+        rows = [
+            [source, *(each.get(name, 0) for name in names)] for source, each in sources.items()
+        ]
+        if len(rows) > 1:
+            rows.append(["all", *(values["ingest"].get(name, 0) for name in names)])
+        print_table("ingest", ["source", *names], rows)
+    for stage in ("transform", "load"):
+        if stage in values:
+            counts = [
+                (name, value)
+                for name, value in values[stage].items()
+                if isinstance(value, int) and (value or name == "documents")
+            ]
+            print_table(stage, [name for name, _ in counts], [[value for _, value in counts]])
+    for note in _notes(done):
+        click.echo(f"! {note}")
+    print_pairs("", _next_steps(config, values, seconds))
+
+
+def _next_steps(
+    config: Config, values: Mapping[str, Mapping[str, Any]], seconds: float
+) -> list[tuple[str, str]]:
+    path = _short(config.path)
+    written = sum(value.get("rows_written", 0) for value in values.values())
+    moved = written or values.get("load", {}).get("documents")
+    pairs = [("done", f"{'' if moved else 'nothing had changed, '}{seconds:.1f} s")]
+    if any(value.get("rejected") for value in values.values()):
+        pairs.append(("rejects", f"gristmill rejects {path}"))
+    if "load" in values:
+        pairs.append(("search", f'gristmill search {path} "…" --group GROUP'))
+    if values.get("transform", {}).get("mlflow_run_id") and config.mlflow:
+        pairs.append(("figures", f"mlflow ui --backend-store-uri {config.mlflow.tracking_uri}"))
+    return pairs
+
+
+def _short(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

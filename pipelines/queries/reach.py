@@ -1,0 +1,82 @@
+"""Whether a lake can be reached at all, before anything is read from it or written to it."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from pathlib import Path
+
+from lineage.errors import ConfigError, TransientError
+from pipelines.config import Config
+from pipelines.storage import Storage
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def check_lake(config: Config, *, write: bool = False) -> None:
+    """Make sure that the lake answers, and with `write` that it may be written to.
+
+    A lake that does not exist yet is fine when its folder can be made.
+
+    Raises:
+        ConfigError: the path is no folder or not writable, or the container does not exist.
+        TransientError: the store does not answer, or does not accept the credentials.
+        SchemaVersionError: a newer version of gristmill wrote the documents table.
+    """
+    from pipelines.tables import Lake
+
+    storage = Storage.from_uri(config.lake)
+    if storage.is_local:
+        _check_folder(config, Path(storage.uri), write)
+    try:
+        if not storage.is_local:
+            _check_container(config, storage)
+        Lake(storage).documents.exists  # noqa: B018 - opening it is the question
+    except OSError as error:
+        raise TransientError(
+            f"{config.path}: lake: {config.lake!r} does not answer: {readable(error)}. Check the "
+            "address, the network and the credentials in the environment."
+        ) from error
+
+
+def readable(error: BaseException) -> str:
+    """An error's text on one line: some libraries draw trees in colour."""
+    return " ".join(_COLOUR.sub("", str(error)).replace("↳", "").split())
+
+
+def _check_folder(config: Config, folder: Path, write: bool) -> None:
+    for path in (folder, folder / "documents", folder / "chunks"):
+        if path.exists() and not path.is_dir():
+            raise ConfigError(
+                f"{config.path}: lake: {path} is a file, where a lake has a folder; name another "
+                "folder, for example `lake: .gristmill/lake`"
+            )
+    around = folder
+    while not around.exists() and around != around.parent:
+        around = around.parent
+    try:
+        if write:
+            # Rights alone do not tell: the file system may be read-only, or refuse folders.
+            with tempfile.TemporaryDirectory(prefix=".gristmill-", dir=around):
+                pass
+        else:
+            os.scandir(around).close()
+    except OSError as error:
+        raise ConfigError(
+            f"{config.path}: lake: {folder} cannot be {'written to' if write else 'read'} "
+            f"({error.strerror}): check the rights of {around}, or name another folder, for "
+            "example `lake: .gristmill/lake`"
+        ) from error
+
+
+def _check_container(config: Config, storage: Storage) -> None:
+    import pyarrow.fs as fs
+
+    filesystem, root = storage.filesystem()
+    container = root.partition("/")[0]
+    if filesystem.get_file_info(container).type == fs.FileType.NotFound:
+        raise ConfigError(
+            f"{config.path}: lake: {config.lake!r}: there is no container {container!r}. Create "
+            "it first, or correct its name."
+        )

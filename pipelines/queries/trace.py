@@ -1,0 +1,101 @@
+"""A chunk's whole lineage: back to the source's bytes, and what made it on the way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lineage.records import embedded_text
+from pipelines.config import Config
+from pipelines.facts import document_facts, document_key, source_roots
+from pipelines.queries.find import document_row, find_chunk
+from pipelines.tables import Lake
+from pipelines.tables.lake import by_file
+from pipelines.tables.reading import content_places, read_rows
+
+
+def trace(config: Config, chunk_id: str, strategy: str | None = None) -> dict[str, Any]:
+    """Everything about the chunk whose id is or begins with `chunk_id`.
+
+    `checks` says whether the promises hold for this chunk right now: its text is the span of the
+    document's text, it is within its cap, and its rights are the document's.
+
+    Raises:
+        ConfigError: the id is too short or means several chunks.
+        TerminalError: there is no such current chunk.
+    """
+    from chunkers.tokens import count_tokens
+
+    name, chunk = find_chunk(config, chunk_id, strategy)
+    lake = Lake(config.lake)
+    document = document_row(lake, chunk["document_id"])
+    lineage = chunk["lineage"] or {}
+    roots = source_roots(config.sources)
+    text = document_text(lake, chunk["document_id"], lineage.get("content_seq"))
+    encoding = lineage.get("encoding") or config.strategy(name).encoding
+    tokens = count_tokens(embedded_text(chunk["context"] or "", chunk["text"]), encoding)
+    policy = config.strategy(name).policy
+    return {
+        "chunk_id": chunk["chunk_id"],
+        "strategy": name,
+        "text": chunk["text"],
+        "context": chunk["context"],
+        "position": {
+            key: chunk[key]
+            for key in ("start", "end", "ordinal", "level", "granularity", "parent_chunk_id",
+                        "overlap_chars", "page_first", "page_last")
+        },
+        "heading_path": chunk["heading_path"],
+        "size": {"tokens": chunk["token_count"], "max_tokens": chunk["max_tokens"],
+                 "characters": len(chunk["text"]), "encoding": encoding},
+        "source": {
+            "name": document["source"],
+            "key": document_key(document["source_uri"], roots.get(document["source"])),
+            "uri": lineage.get("source_uri"),
+            "version": lineage.get("source_version"),
+            "sha256": lineage.get("content_sha256"),
+            "modified_at": document["source_modified_at"],
+            "span_of_source": document["text_is_source"],
+        },
+        "document": {
+            key: document[key]
+            for key in ("document_id", "title", "media_type", "data_type", "language", "size_bytes",
+                        "source_encoding", "bom_bytes")
+        } | {"seq": lineage.get("document_seq"), "content_seq": lineage.get("content_seq")},
+        "parser": lineage.get("parser"),
+        "chunker": {
+            "name": lineage.get("chunker"),
+            "version": lineage.get("chunker_version"),
+            "rule": lineage.get("rule"),
+            "parameters_hash": lineage.get("parameters_hash"),
+            "rule_now": policy.route(document_facts(document, roots)).rule,
+        },
+        "acl": chunk["acl"],
+        "labels": chunk["labels"],
+        "quality": chunk["quality"],
+        "runs": {
+            "ingest": lineage.get("ingest_run_id"),
+            "transform": lineage.get("transform_run_id"),
+            "written_at": chunk["written_at"],
+        },
+        "checks": {
+            "text_is_span": text is not None
+            and text[chunk["start"] : chunk["end"]] == chunk["text"],
+            "within_cap": tokens <= chunk["max_tokens"] and tokens == chunk["token_count"],
+            "acl_is_documents": (chunk["acl"] or {}).get("fingerprint")
+            == (document["acl"] or {}).get("fingerprint"),
+            "source_unchanged": lineage.get("source_version") == document["source_version"],
+        },
+    }  # fmt: skip
+
+
+def document_text(lake: Lake, document_id: str, content_seq: int | None) -> str | None:
+    """The text that a document had at `content_seq`; null when the table no longer has it."""
+    if content_seq is None:
+        return None
+    contents = {document_id: content_seq}
+    table = lake.documents
+    for place, wanted in by_file(content_places(table, contents), contents):
+        for rows in read_rows(table.folder, place, ["text"], wanted):
+            for row in rows.to_pylist():
+                return str(row["text"])
+    return None
