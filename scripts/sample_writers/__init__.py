@@ -1,0 +1,1 @@
+"""Writers of the binary samples: one small markup in, many file formats out."""
