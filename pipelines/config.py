@@ -78,6 +78,10 @@ class StrategyConfig:
             }
         )
 
+    def consumer(self) -> str:
+        """The name under which transform keeps its position in the strategy's chunk table."""
+        return f"transform:{self.name}:{self.fingerprint()}"
+
 
 @dataclass(frozen=True, slots=True)
 class SinkConfig:

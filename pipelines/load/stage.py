@@ -50,7 +50,7 @@ def run(config: Config, options: RunOptions) -> LoadSummary:
     """
     # All of them are looked at before anything is written.
     targets = [(sink, _table(config, sink)) for sink in config.sinks]
-    opened = [(sink, table, open_sink(sink, _identity(table))) for sink, table in targets]
+    opened = [(sink, table, open_sink(sink, table.identity)) for sink, table in targets]
     done = [_load(config, *each, options) for each in opened]
     if not done:
         return LoadSummary()
@@ -73,14 +73,6 @@ def _table(config: Config, sink: SinkConfig) -> ChunkTable:
             "run `gristmill transform CONFIG` first"
         )
     return table
-
-
-def _identity(table: ChunkTable) -> str:
-    """Which table this is: one that was deleted and made again is another, at the same path."""
-    from deltalake import DeltaTable
-
-    delta = DeltaTable(table.folder.uri, storage_options=table.folder.delta_options())
-    return f"{table.name}@{delta.metadata().id}"
 
 
 def _load(
@@ -123,7 +115,7 @@ def _catch_up(
     target = Target(
         lake=config.lake,
         sink=sink_config,
-        origin=_identity(table),
+        origin=table.identity,
         lease=lease,
         progress=ProgressHandle.to(options.progress),
     )

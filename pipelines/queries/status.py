@@ -66,15 +66,10 @@ def _strategy(lake: Lake, strategy: StrategyConfig) -> dict[str, Any]:
     }
     if not table.exists:
         return result
-    position = table.position(consumer(strategy))
+    position = table.position(strategy.consumer())
     result["position"] = position
     result["behind"] = lake.documents.seq - (position or 0)
     return result | _chunks(table)
-
-
-def consumer(strategy: StrategyConfig) -> str:
-    """The name under which transform keeps its position in a strategy's chunk table."""
-    return f"transform:{strategy.name}:{strategy.fingerprint()}"
 
 
 def _chunks(table: ChunkTable) -> dict[str, Any]:
@@ -108,10 +103,9 @@ def _chunks(table: ChunkTable) -> dict[str, Any]:
 def sink_status(lake: Lake, sink: SinkConfig) -> dict[str, Any]:
     """How far a sink is behind its chunk table; a null position means that it is empty."""
     from pipelines.load.sink import open_sink
-    from pipelines.load.stage import _identity
 
     table = lake.chunks(sink.strategy)
-    position = open_sink(sink, _identity(table)).position() if table.exists else None
+    position = open_sink(sink, table.identity).position() if table.exists else None
     return {
         "kind": sink.kind,
         "uri": sink.uri,

@@ -18,7 +18,6 @@ from pipelines.config import Config, StrategyConfig
 from pipelines.progress import Progress
 from pipelines.queries.checks import acl_problem, chunk_problems, coverage_problems, id_problems
 from pipelines.queries.find import require_documents
-from pipelines.queries.status import consumer
 from pipelines.tables import Lake, iter_documents, newest_documents
 
 MAX_LISTED = 1000
@@ -135,7 +134,7 @@ class _Strategy:
             row["document_id"]: row
             for row in self.table.headers().select(_HEAD_COLUMNS).to_pylist()
         }
-        self.position = self.table.position(consumer(self.strategy)) or 0
+        self.position = self.table.position(self.strategy.consumer()) or 0
         current = {i for i, document in self.documents.items() if self._check_header(i, document)}
         for identifier in self.heads.keys() - self.documents.keys():
             row = {"document_id": identifier, "source_uri": ""}

@@ -97,6 +97,11 @@ class Table:
         return self._delta.version() if self._delta is not None else None
 
     @property
+    def identity(self) -> str:
+        """Which table this is: one that was deleted and made again is another, at the same path."""
+        return f"{self.name}@{self._opened().metadata().id}"
+
+    @property
     def seq(self) -> int:
         """Number of the last commit, 0 before the first."""
         return self.transaction(_SEQ) or 0

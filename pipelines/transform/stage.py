@@ -119,7 +119,7 @@ def _run_strategy(
 ) -> StrategySummary:
     started_at = time.time()
     chunks = lake.chunks(strategy.name)
-    consumer = f"transform:{strategy.name}:{strategy.fingerprint()}"
+    consumer = strategy.consumer()
     notes = [
         f"committed a batch that run {batch.run_id} had finished and not committed"
         for batch in chunks.adopt(consumer)

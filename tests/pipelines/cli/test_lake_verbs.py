@@ -306,8 +306,7 @@ def rewrite(config: Path, name: str, change: Change) -> None:
     header = {name: head.get(name) for name in CHUNKS.names}
     rows = [header, *found]
     change(rows)
-    consumer = f"transform:default:{loaded.strategies[0].fingerprint()}"
-    batch = table.begin(consumer, 1, "damage")
+    batch = table.begin(loaded.strategies[0].consumer(), 1, "damage")
     for row in rows:
         row["seq"] = batch.seq
     writer = PartWriter(table.folder, table.part_path(batch, "0"), CHUNKS)
