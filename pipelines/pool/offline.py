@@ -44,10 +44,13 @@ def forbid_network() -> None:
     def refuse(what: object = "", *_: Any, **__: Any) -> NoReturn:
         raise NetworkForbidden(f"parsing workers have no network; refused: {what!r}")
 
-    for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex", "create_connection"):
+    for name in (
+        "getaddrinfo", "gethostbyname", "gethostbyname_ex", "gethostbyaddr", "getnameinfo",
+        "create_connection",
+    ):  # fmt: skip
         setattr(socket, name, refuse)
 
-    for name in ("connect", "connect_ex", "bind", "sendto"):
+    for name in ("connect", "connect_ex", "bind", "sendto", "sendmsg"):
         setattr(socket.socket, name, _guarded(getattr(socket.socket, name)))
 
 

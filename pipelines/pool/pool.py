@@ -11,7 +11,8 @@ from typing import Any, Self
 
 from pipelines.pool import wire
 from pipelines.pool.launch import Settings
-from pipelines.pool.supervisor import Slot, Supervisor, load
+from pipelines.pool.slot import Slot, load, pack
+from pipelines.pool.supervisor import Supervisor
 from pipelines.pool.wire import Failure, PoolError
 
 _END = object()
@@ -138,7 +139,7 @@ class ProcessPool:
                     if task is _END:
                         exhausted = True
                         break
-                    slot = _pack(task)
+                    slot = pack(task)
                     waiting.append((task, slot))
                     if not slot.done:
                         supervisor.submit(slot)
@@ -165,11 +166,3 @@ class ProcessPool:
         return self._supervisor
 
     _owner = -1
-
-
-def _pack(task: Any) -> Slot:
-    try:
-        return Slot(pickle.dumps(task, protocol=5))
-    except Exception as error:
-        message = f"the task cannot be sent to a worker: {wire.describe(error)}"
-        return Slot(None, answer=Failure("error", message))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pickle
 import selectors
 import signal
 import socket
@@ -17,50 +16,17 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from pipelines.pool import wire
 from pipelines.pool.launch import Server, Settings
-from pipelines.pool.wire import Failure, FrameReader, PoolError
+from pipelines.pool.member import Member, cause, ending, timeout
+from pipelines.pool.slot import Slot
+from pipelines.pool.wire import Failure, PoolError
 
 _START_SECONDS = 120.0
 _ANSWER_GRACE_SECONDS = 30.0
 _EXIT_GRACE_SECONDS = 5.0
 _MAX_BAD_STARTS = 4
-_MEMORY_SIGNALS = {signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGKILL, signal.SIGTRAP}
-
-
-@dataclass(eq=False, slots=True)
-class Slot:
-    """One task on its way: what is sent, and what came back."""
-
-    payload: bytes | None
-    answer: bytearray | Failure | None = None
-    failed: bool = False
-    """Whether `answer` is a pickled failure rather than a pickled result."""
-    attempts: int = 0
-    abandoned: bool = False
-
-    @property
-    def done(self) -> bool:
-        """Whether the outcome is known."""
-        return self.answer is not None
-
-
-@dataclass(eq=False, slots=True)
-class _Worker:
-    connection: socket.socket
-    reader: FrameReader = field(default_factory=FrameReader)
-    outgoing: deque[memoryview] = field(default_factory=deque)
-    pid: int | None = None
-    ready: bool = False
-    retiring: bool = False
-    doomed: bool = False
-    started: bool = False
-    """Whether the worker has begun with `slot`; a death before that is not the task's fault."""
-    slot: Slot | None = None
-    deadline: float | None = None
-    verdict: Failure | None = None
 
 
 class Supervisor:
@@ -75,8 +41,8 @@ class Supervisor:
         self._closing = False
         self._abandoning = False
         self._owner = os.getpid()
-        self._workers: list[_Worker] = []
-        self._forking: deque[_Worker] = deque()
+        self._workers: list[Member] = []
+        self._forking: deque[Member] = deque()
         self._bad_starts = 0
         self._bell, self._wake = socket.socketpair()
         self._bell.setblocking(False)
@@ -166,8 +132,9 @@ class Supervisor:
         self._selector.register(self._server.control, selectors.EVENT_READ, self._server)
 
     def _handle(self, key: selectors.SelectorKey, events: int) -> None:
-        if isinstance(key.data, _Worker):
-            if events & selectors.EVENT_WRITE:
+        if isinstance(key.data, Member):
+            # What was handled just before may have been the end of this one.
+            if events & selectors.EVENT_WRITE and key.data in self._workers:
                 self._write(key.data)
             if events & selectors.EVENT_READ and key.data in self._workers:
                 self._read(key.data)
@@ -187,14 +154,7 @@ class Supervisor:
 
     def _assign(self) -> None:
         while self._pending:
-            worker = next(
-                (
-                    w
-                    for w in self._workers
-                    if w.ready and w.slot is None and not (w.retiring or w.doomed)
-                ),
-                None,
-            )
+            worker = next((w for w in self._workers if w.idle), None)
             if worker is None:
                 break
             with self._condition:
@@ -202,48 +162,28 @@ class Supervisor:
                     break
                 slot = self._pending.popleft()
                 self._condition.notify_all()
-            self._give(worker, slot)
+            worker.give(slot, self._settings.seconds)
+            self._write(worker)
         starting = sum(not w.ready for w in self._workers)
         if len(self._pending) > starting and len(self._workers) < self._limit:
             self._spawn()
-
-    def _give(self, worker: _Worker, slot: Slot) -> None:
-        payload = slot.payload or b""
-        slot.attempts += 1
-        worker.slot, worker.started = slot, False
-        seconds = self._settings.seconds
-        worker.deadline = time.monotonic() + seconds if seconds else None
-        worker.outgoing.append(memoryview(wire.HEADER.pack(b"T", len(payload)) + payload))
-        self._write(worker)
 
     def _spawn(self) -> None:
         assert self._server is not None
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        worker = _Worker(ours, deadline=time.monotonic() + _START_SECONDS)
+        worker = Member(ours, deadline=time.monotonic() + _START_SECONDS)
         with theirs:
             self._server.spawn(theirs)
         self._forking.append(worker)
         self._workers.append(worker)
         self._selector.register(ours, selectors.EVENT_READ, worker)
 
-    def _write(self, worker: _Worker) -> None:
-        try:
-            while worker.outgoing:
-                piece = worker.outgoing[0]
-                sent = worker.connection.send(piece)
-                if sent == len(piece):
-                    worker.outgoing.popleft()
-                else:
-                    worker.outgoing[0] = piece[sent:]
-        except BlockingIOError:
-            pass
-        except OSError:
-            worker.outgoing.clear()  # it is dead; reading finds out and tells why
-        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if worker.outgoing else 0)
+    def _write(self, worker: Member) -> None:
+        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if worker.flush() else 0)
         self._selector.modify(worker.connection, wanted, worker)
 
-    def _read(self, worker: _Worker) -> None:
+    def _read(self, worker: Member) -> None:
         try:
             for kind, body in worker.reader.read(worker.connection):
                 self._frame(worker, kind, body)
@@ -262,7 +202,7 @@ class Supervisor:
             # The work was done in time; only its answer is still on the way.
             worker.deadline = max(worker.deadline, time.monotonic() + _ANSWER_GRACE_SECONDS)
 
-    def _frame(self, worker: _Worker, kind: bytes, body: bytearray) -> None:
+    def _frame(self, worker: Member, kind: bytes, body: bytearray) -> None:
         if kind == wire.READY:
             worker.ready, worker.deadline = True, None
             self._bad_starts = 0
@@ -281,13 +221,14 @@ class Supervisor:
             slot.payload, slot.answer, slot.failed = None, answer, failed
             self._condition.notify_all()
 
-    def _fail(self, worker: _Worker, failure: Failure) -> None:
+    def _fail(self, worker: Member, failure: Failure) -> None:
         slot, worker.slot = worker.slot, None
         if slot is None:
             return
         if not worker.started and slot.attempts < 3 and failure.kind == "crash":
             with self._condition:
-                self._pending.appendleft(slot)
+                if not slot.abandoned:
+                    self._pending.appendleft(slot)
             return
         self._settle(slot, failure)
 
@@ -317,21 +258,12 @@ class Supervisor:
                 for kind, body in worker.reader.read(worker.connection):
                     self._frame(worker, kind, body)
         if not worker.ready:
-            self._bad_start(f"a worker died while it started: {_ending(code)}")
-        self._fail(worker, self._cause(code, peak))
+            self._bad_start(f"a worker died while it started: {ending(code)}")
+        grown = peak - self._server.resident_bytes if self._server is not None else 0
+        limits = self._settings
+        failure = cause(code, grown, seconds=limits.seconds, memory_bytes=limits.memory_bytes)
+        self._fail(worker, failure)
         self._forget(worker)
-
-    def _cause(self, code: int, peak: int) -> Failure:
-        seconds, budget = self._settings.seconds, self._settings.memory_bytes
-        if code == -signal.SIGALRM and seconds:
-            return _timeout(seconds)
-        if budget and -code in _MEMORY_SIGNALS and self._server is not None:
-            grown = peak - self._server.resident_bytes
-            if grown > budget // 2:
-                return Failure(
-                    "memory", f"{_ending(code)} after growing by {grown >> 20} MiB", "memory"
-                )
-        return Failure("crash", _ending(code), "crash")
 
     def _patience(self) -> float | None:
         deadlines = [w.deadline for w in self._workers if w.deadline is not None]
@@ -347,7 +279,7 @@ class Supervisor:
             if worker.doomed:
                 self._fail(worker, Failure("crash", "the worker closed its connection", "crash"))
             elif self._settings.seconds:
-                self._fail(worker, _timeout(self._settings.seconds))
+                self._fail(worker, timeout(self._settings.seconds))
             self._dismiss(worker)
 
     def _bad_start(self, reason: str) -> None:
@@ -361,26 +293,26 @@ class Supervisor:
             if worker.pid is not None:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(worker.pid, signal.SIGKILL)
+            worker.started = False
             self._fail(worker, Failure("crash", "the fork server died", "crash"))
             self._forget(worker)
         self._forking.clear()
         if self._server is not None:
             self._selector.unregister(self._server.control)
-            ending = self._server.close()
-            self._bad_start(f"the fork server died: {ending}")
+            self._bad_start(f"the fork server died: {self._server.close()}")
         self._launch()
 
-    def _dismiss(self, worker: _Worker) -> None:
+    def _dismiss(self, worker: Member) -> None:
         """Kill a worker and wait for nothing: one that is stuck in the kernel dies later."""
         worker.doomed = True
         self._kill(worker)
         self._forget(worker)
 
-    def _kill(self, worker: _Worker) -> None:
+    def _kill(self, worker: Member) -> None:
         if worker.pid is not None and self._server is not None:
             self._server.kill(worker.pid)
 
-    def _forget(self, worker: _Worker) -> None:
+    def _forget(self, worker: Member) -> None:
         with contextlib.suppress(KeyError, ValueError):
             self._selector.unregister(worker.connection)
         worker.connection.close()
@@ -395,32 +327,3 @@ class Supervisor:
         self._selector.close()
         self._bell.close()
         self._wake.close()
-
-
-def _timeout(seconds: float) -> Failure:
-    return Failure(
-        "timeout", f"not finished after {seconds:g} s; its process was killed", "timeout"
-    )
-
-
-def _ending(code: int) -> str:
-    if code >= 0:
-        return f"the worker process exited with status {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    hint = "; the system may have run out of memory" if -code == signal.SIGKILL else ""
-    return f"the worker process was killed by {name}{hint}"
-
-
-def load(slot: Slot) -> object:
-    """The outcome of a slot that is done: the result, or a `Failure`."""
-    answer = slot.answer
-    if answer is None or isinstance(answer, Failure):
-        return answer
-    try:
-        value = pickle.loads(answer)
-        return Failure(*value) if slot.failed else value
-    except Exception as error:
-        return Failure("error", f"the result cannot be read: {wire.describe(error)}")

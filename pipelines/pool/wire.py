@@ -81,7 +81,7 @@ def resolve(name: str) -> Callable[..., Any]:
         found = getattr(found, part)
     if not callable(found):
         raise ValueError(f"{name!r} is not a function but {type(found).__name__}")
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 class FrameReader:

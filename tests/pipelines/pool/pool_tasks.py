@@ -167,13 +167,85 @@ def _scratch(_: Any) -> str:
     return tempfile.gettempdir()
 
 
+def _scratch_and_die(value: Any) -> None:
+    _scratch(value)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _kill_parent(_: Any) -> None:
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(60)
+
+
 def _connect(address: tuple[str, int]) -> None:
     with socket.socket() as connection:
         connection.connect(address)
 
 
+def _connect_ex(address: tuple[str, int]) -> int:
+    with socket.socket() as connection:
+        return connection.connect_ex(address)
+
+
+def _send(address: tuple[str, int]) -> int:
+    with socket.socket(type=socket.SOCK_DGRAM) as connection:
+        return connection.sendto(b"secret", address)
+
+
+def _sendmsg(address: tuple[str, int]) -> int:
+    with socket.socket(type=socket.SOCK_DGRAM) as connection:
+        return connection.sendmsg([b"secret"], [], 0, address)
+
+
+def _bind(address: tuple[str, int]) -> None:
+    with socket.socket() as connection:
+        connection.bind((address[0], 0))
+
+
+def _ssl(address: tuple[str, int]) -> None:
+    import ssl
+
+    with ssl.create_default_context().wrap_socket(
+        socket.socket(), server_hostname="localhost"
+    ) as connection:
+        connection.connect(address)
+
+
+def _pair(data: bytes) -> bytes:
+    left, right = socket.socketpair()
+    with left, right:
+        left.sendall(data)
+        return right.recv(len(data))
+
+
+def _interfaces(_: Any) -> list[str]:
+    return sorted(name for _, name in socket.if_nameindex())
+
+
+def _descriptors(_: Any) -> list[str]:
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            found.append(os.readlink(f"/proc/self/fd/{name}"))
+        except FileNotFoundError:
+            continue  # that of the listing itself
+    return found
+
+
 def _resolve_name(name: str) -> Any:
     return socket.getaddrinfo(name, 80)
+
+
+def _old_resolve_name(name: str) -> Any:
+    return socket.gethostbyname(name)
+
+
+def _fetch(name: str) -> bytes:
+    from urllib.request import urlopen
+
+    with urlopen(f"https://{name}/", timeout=5) as reply:
+        data: bytes = reply.read()
+    return data
 
 
 def _environment(name: str) -> str | None:
