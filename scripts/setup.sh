@@ -47,7 +47,9 @@ fi
 
 echo "setup: installing the locked dependencies (about 2 GB on disk; a few minutes the first time)"
 if has_uv; then
-    uv pip install --quiet --python .venv/bin/python --requirement requirements.lock
+    # Like pip does: otherwise the first imports, or where bytecode is not written all of them, take
+    # several times as long.
+    uv pip install --quiet --compile-bytecode --python .venv/bin/python --requirement requirements.lock
     uv pip install --quiet --python .venv/bin/python --no-deps --editable .
 else
     .venv/bin/python -m pip --version >/dev/null 2>&1 || .venv/bin/python -m ensurepip >/dev/null
