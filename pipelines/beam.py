@@ -12,10 +12,11 @@ from __future__ import annotations
 import logging
 import uuid
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from lineage import MissingExtra, TerminalError
 from pipelines.options import RunOptions
@@ -26,7 +27,37 @@ if TYPE_CHECKING:
 
 LOCAL_RUNNER = "FnApiRunner"
 
+T = TypeVar("T")
+
 _progress: weakref.WeakValueDictionary[str, Progress] = weakref.WeakValueDictionary()
+_lent: dict[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Lent(Generic[T]):
+    """A picklable reference to a value in the driver's process, for a runner that works there.
+
+    Beam pickles and compresses what a pipeline is built with, several times over; a plan of
+    thousands of documents goes by reference instead, and so does what cannot be pickled.
+    """
+
+    key: str
+
+    def get(self) -> T:
+        """The value; only in the process that lent it, and only while it does."""
+        value: T = _lent[self.key]
+        return value
+
+
+@contextmanager
+def lend(value: T) -> Iterator[Lent[T]]:
+    """Lend `value` to the steps of a pipeline that runs in this process."""
+    handle: Lent[T] = Lent(uuid.uuid4().hex)
+    _lent[handle.key] = value
+    try:
+        yield handle
+    finally:
+        del _lent[handle.key]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,52 +10,49 @@ import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import PCollection
 
-from pipelines.beam import ProgressHandle
-from pipelines.ingest import work
-from pipelines.ingest.parsers.base import Limits
+from pipelines.beam import Lent, ProgressHandle
 from pipelines.ingest.slices import Slice, SliceIngest, SliceResult
+from pipelines.ingest.work import parse_pool
 from pipelines.pool import ProcessPool
 from pipelines.storage import Storage
 from pipelines.tables import Batch, Lake, PartWriter
 
 
 class IngestSlice(beam.DoFn):
-    """Fetches, parses and writes one slice, in `workers` parse processes."""
+    """Fetches, parses and writes one slice, in the pool lent by the driver or in one of its own."""
 
-    def __init__(self, lake: Storage, batch: Batch, workers: int, progress: ProgressHandle) -> None:
+    def __init__(
+        self,
+        lake: Storage,
+        batch: Batch,
+        pool: Lent[ProcessPool] | None,
+        progress: ProgressHandle,
+    ) -> None:
         self._lake = lake
         self._batch = batch
-        self._workers = workers
+        self._lent = pool
         self._progress = progress
         self._pool: ProcessPool | None = None
 
     def setup(self) -> None:
-        """Start the parse processes."""
-        limits = Limits()
-        self._pool = ProcessPool(
-            self._workers,
-            function=work.FUNCTION,
-            preload=work.PRELOAD,
-            seconds=limits.seconds,
-            memory_bytes=limits.memory_bytes,
-            network=False,
-        )
-        self._pool.__enter__()
+        """Have parse processes."""
+        self._pool = self._lent.get() if self._lent else parse_pool(1)
 
     def teardown(self) -> None:
-        """Stop them."""
-        if self._pool is not None:
-            self._pool.__exit__(None, None, None)
-            self._pool = None
+        """Stop those that are our own."""
+        if self._pool is not None and not self._lent:
+            self._pool.close()
+        self._pool = None
 
-    def process(self, element: Slice) -> Iterator[SliceResult]:
+    def process(self, element: Slice | Lent[Slice]) -> Iterator[SliceResult]:
         """The slice's part file and counts."""
         assert self._pool is not None
+        work = element.get() if isinstance(element, Lent) else element
         table = Lake(self._lake).documents
-        path = table.part_path(self._batch, f"{element.index:05d}")
+        path = table.part_path(self._batch, f"{work.index:05d}")
         writer = PartWriter(table.folder, path, table.schema)
         try:
-            result = SliceIngest(element, writer, self._progress.advance).run(self._pool)
+            result = SliceIngest(work, writer, self._progress.advance).run(self._pool)
         except BaseException:
             writer.abort()
             raise
@@ -101,8 +98,8 @@ class Ingest(beam.PTransform[Any, Any]):
 
     lake: Storage
     batch: Batch
-    slices: Sequence[Slice]
-    workers: int
+    slices: Sequence[Slice | Lent[Slice]]
+    pool: Lent[ProcessPool] | None
     progress: ProgressHandle
 
     def expand(self, pbegin: beam.pvalue.PBegin) -> PCollection[str]:
@@ -112,7 +109,7 @@ class Ingest(beam.PTransform[Any, Any]):
             | "CreateSlices" >> beam.Create(list(self.slices))
             | "SpreadSlices" >> beam.Reshuffle()
             | "IngestSlice"
-            >> beam.ParDo(IngestSlice(self.lake, self.batch, self.workers, self.progress))
+            >> beam.ParDo(IngestSlice(self.lake, self.batch, self.pool, self.progress))
             | "MergeResults" >> beam.CombineGlobally(merge_results)
             | "WriteManifest" >> beam.ParDo(WriteManifest(self.lake, self.batch))
         )

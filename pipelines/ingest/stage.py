@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,13 @@ from pipelines.options import RunOptions
 from pipelines.tables import Lake, Table, newest_documents
 
 if TYPE_CHECKING:
+    from pipelines.ingest.rows import RowStamp
+    from pipelines.ingest.slices import Slice
+    from pipelines.pool import ProcessPool
     from pipelines.tables import Batch
+
+REMOTE_SLICE = 500
+"""Documents in a slice on a remote runner; locally a batch is one slice."""
 
 COUNTS = (
     "listed", "new", "changed", "acl", "touched", "unchanged", "rejected", "deleted", "held",
@@ -99,9 +106,21 @@ def run(config: Config, options: RunOptions) -> IngestSummary:
     options.progress.stage("ingest", len(actions))
     done: list[Batch] = []
     size = options.batch or config.batch.documents
-    for members in _chunks(actions, size):
-        done.append(_run_batch(config, options, table, consumer, sources, members))
+    with ExitStack() as stack:
+        pool = _open_pool(options, stack) if actions else None
+        for members in _chunks(actions, size):
+            done.append(_run_batch(config, options, table, consumer, sources, members, pool))
     return _summary(config, table, sources, done, notes)
+
+
+def _open_pool(options: RunOptions, stack: ExitStack) -> ProcessPool | None:
+    """Parse processes for all batches; none on a remote runner, whose workers have their own."""
+    from pipelines.beam import runs_locally
+    from pipelines.ingest.work import parse_pool
+
+    if not runs_locally(options.beam_args):
+        return None
+    return stack.enter_context(parse_pool(options.workers))
 
 
 def _plan(source: SourceConfig, sources: _Sources, config: Config, options: RunOptions) -> Plan:
@@ -180,47 +199,50 @@ def _run_batch(
     consumer: str,
     sources: _Sources,
     actions: tuple[Action, ...],
+    pool: ProcessPool | None,
 ) -> Batch:
-    from pipelines.beam import ProgressHandle, run_pipeline, runs_locally
+    from pipelines.beam import ProgressHandle, lend, run_pipeline
     from pipelines.ingest.pipeline import Ingest
     from pipelines.ingest.rows import RowStamp
-    from pipelines.ingest.slices import Slice
 
     batch = table.begin(consumer, table.seq + 1, options.run_id)
     stamp = RowStamp(config.name, batch.seq, options.run_id, datetime.now(UTC))
-    local = runs_locally(options.beam_args)
-    width = len(actions) if local else 500
+    width = REMOTE_SLICE if pool is None else len(actions)
     slices = [
-        Slice(
-            index=index,
-            actions=members,
-            known=_known_rows(sources, members),
-            sources=sources.opened,
-            choices={source.name: source.parser for source in config.sources},
-            stamp=stamp,
-        )
+        _slice(config, sources, stamp, index, members)
         for index, members in enumerate(_chunks(actions, width))
     ]
-    run_pipeline(
-        lambda pipeline: (
-            pipeline
-            | "Ingest"
-            >> Ingest(
-                lake=Lake(config.lake).storage,
-                batch=batch,
-                slices=slices,
-                workers=options.workers if local else 1,
-                progress=ProgressHandle.to(options.progress),
-            )
-        ),
-        options,
-    )
+    with ExitStack() as stack:
+        local = pool is not None
+        ingest = Ingest(
+            lake=Lake(config.lake).storage,
+            batch=batch,
+            slices=[stack.enter_context(lend(each)) if local else each for each in slices],
+            pool=stack.enter_context(lend(pool)) if pool is not None else None,
+            progress=ProgressHandle.to(options.progress),
+        )
+        run_pipeline(lambda pipeline: pipeline | "Ingest" >> ingest, options)
     finished = table.manifests.read(batch.batch_id)
     if finished.parts:
         table.commit(finished)
     else:
         table.manifests.drop(batch.batch_id)
     return finished
+
+
+def _slice(
+    config: Config, sources: _Sources, stamp: RowStamp, index: int, actions: tuple[Action, ...]
+) -> Slice:
+    from pipelines.ingest.slices import Slice
+
+    return Slice(
+        index=index,
+        actions=actions,
+        known=_known_rows(sources, actions),
+        sources=sources.opened,
+        choices={source.name: source.parser for source in config.sources},
+        stamp=stamp,
+    )
 
 
 def _known_rows(sources: _Sources, actions: Sequence[Action]) -> dict[str, dict[str, Any]]:

@@ -15,9 +15,22 @@ import pyarrow as pa
 
 from lineage import Block, ParserInfo
 from lineage.schemas import BLOCKS
+from pipelines.ingest.parsers.base import Limits
+from pipelines.pool import ProcessPool
 
-FUNCTION = "pipelines.ingest.work:parse_group"
-PRELOAD = ("pipelines.ingest.work", "pipelines.ingest.parsers", "pyarrow")
+
+def parse_pool(workers: int) -> ProcessPool:
+    """`workers` processes for `parse_group`, without network and within the limits."""
+    limits = Limits()
+    return ProcessPool(
+        workers,
+        function="pipelines.ingest.work:parse_group",
+        preload=("pipelines.ingest.parsers",),
+        seconds=limits.seconds,
+        memory_bytes=limits.memory_bytes,
+        network=False,
+        initializer="pipelines.arrow:keep_pandas_out",
+    )
 
 
 @dataclass(frozen=True, slots=True)

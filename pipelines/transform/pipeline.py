@@ -10,47 +10,35 @@ import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import PCollection
 
-from pipelines.beam import ProgressHandle
+from pipelines.beam import Lent, ProgressHandle
 from pipelines.pool import ProcessPool
 from pipelines.storage import Storage
 from pipelines.tables import Batch, Lake
-from pipelines.transform import work
 from pipelines.transform.rows import RowStamp
 from pipelines.transform.slices import Slice, SliceResult, SliceTransform
-
-UNIT_SECONDS = 900.0
-"""Wall-clock limit of one unit of work, some hundred documents."""
+from pipelines.transform.work import chunk_pool
 
 
 class TransformSlice(beam.DoFn):
-    """Chunks the documents of one slice, in `workers` processes."""
+    """Chunks the documents of one slice, in the pool lent by the driver or in this process."""
 
     def __init__(
-        self, lake: Storage, batch: Batch, stamp: RowStamp, workers: int, progress: ProgressHandle
+        self,
+        lake: Storage,
+        batch: Batch,
+        stamp: RowStamp,
+        pool: Lent[ProcessPool] | None,
+        progress: ProgressHandle,
     ) -> None:
         self._lake = lake
         self._batch = batch
         self._stamp = stamp
-        self._workers = workers
+        self._lent = pool
         self._progress = progress
-        self._pool: ProcessPool | None = None
 
-    def setup(self) -> None:
-        """Start the chunking processes."""
-        self._pool = ProcessPool(
-            self._workers, function=work.FUNCTION, preload=work.PRELOAD, seconds=UNIT_SECONDS
-        )
-        self._pool.__enter__()
-
-    def teardown(self) -> None:
-        """Stop them."""
-        if self._pool is not None:
-            self._pool.__exit__(None, None, None)
-            self._pool = None
-
-    def process(self, element: Slice) -> Iterator[SliceResult]:
+    def process(self, element: Slice | Lent[Slice]) -> Iterator[SliceResult]:
         """The slice's part files, counts and figures."""
-        assert self._pool is not None
+        work = element.get() if isinstance(element, Lent) else element
         lake = Lake(self._lake)
         transform = SliceTransform(
             lake.documents,
@@ -59,7 +47,7 @@ class TransformSlice(beam.DoFn):
             self._stamp,
             self._progress.advance,
         )
-        result = transform.run(element, self._pool)
+        result = transform.run(work, self._lent.get() if self._lent else chunk_pool(0))
         for name, count in result.counts.items():
             Metrics.counter("transform", f"{name}-out").inc(count)
         yield result
@@ -105,8 +93,8 @@ class Transform(beam.PTransform[Any, Any]):
     lake: Storage
     batch: Batch
     stamp: RowStamp
-    slices: Sequence[Slice]
-    workers: int
+    slices: Sequence[Slice | Lent[Slice]]
+    pool: Lent[ProcessPool] | None
     progress: ProgressHandle
 
     def expand(self, pbegin: beam.pvalue.PBegin) -> PCollection[str]:
@@ -117,7 +105,7 @@ class Transform(beam.PTransform[Any, Any]):
             | "SpreadSlices" >> beam.Reshuffle()
             | "TransformSlice"
             >> beam.ParDo(
-                TransformSlice(self.lake, self.batch, self.stamp, self.workers, self.progress)
+                TransformSlice(self.lake, self.batch, self.stamp, self.pool, self.progress)
             )
             | "MergeResults" >> beam.CombineGlobally(merge_results)
             | "WriteManifest"

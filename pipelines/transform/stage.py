@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,11 @@ from pipelines.transform.figures import Figures, merge_by_type
 from pipelines.transform.plan import DOCUMENT_COLUMNS, Action, Router, plan
 
 if TYPE_CHECKING:
+    from pipelines.pool import ProcessPool
     from pipelines.tables import Batch
+
+REMOTE_SLICE = 500
+"""Documents in a slice on a remote runner; locally a batch is one slice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +136,16 @@ def _run_strategy(
     options.progress.stage(f"transform {strategy.name}", len(actions))
     done: list[Batch] = []
     portions = list(_portions(actions, options.batch or config.batch.documents)) or [()]
-    for number, members in enumerate(portions, 1):
-        # Only the last batch moves the position: documents of one commit may be spread over
-        # several batches, and what an interrupted run has done is seen in the headers.
-        reached = documents.seq if number == len(portions) else position
-        done.append(
-            _run_batch(config, strategy, documents, chunks, consumer, reached, members, options)
-        )
+    with ExitStack() as stack:
+        pool = _open_pool(options, stack) if actions else None
+        for number, members in enumerate(portions, 1):
+            # Only the last batch moves the position: documents of one commit may be spread over
+            # several batches, and what an interrupted run has done is seen in the headers.
+            reached = documents.seq if number == len(portions) else position
+            batch = chunks.begin(consumer, reached, options.run_id)
+            done.append(
+                _run_batch(config, strategy, documents, chunks, batch, members, options, pool)
+            )
     return _summary(config, strategy, documents, chunks, done, notes, options, started_at)
 
 
@@ -160,19 +168,28 @@ def _portions(actions: Sequence[Action], size: int) -> Iterator[tuple[Action, ..
         yield tuple(actions[start : start + size])
 
 
+def _open_pool(options: RunOptions, stack: ExitStack) -> ProcessPool | None:
+    """Chunking processes for all batches; none on a remote runner, whose workers do it."""
+    from pipelines.beam import runs_locally
+    from pipelines.transform.work import chunk_pool
+
+    if not runs_locally(options.beam_args):
+        return None
+    return stack.enter_context(chunk_pool(options.workers))
+
+
 def _run_batch(
     config: Config,
     strategy: StrategyConfig,
     documents: Table,
     chunks: ChunkTable,
-    consumer: str,
-    position: int,
+    batch: Batch,
     actions: tuple[Action, ...],
     options: RunOptions,
+    pool: ProcessPool | None,
 ) -> Batch:
-    batch = chunks.begin(consumer, position, options.run_id)
     if actions:
-        _run_pipeline(config, strategy, documents, chunks, batch, actions, options)
+        _run_pipeline(config, strategy, documents, batch, actions, options, pool)
         batch = chunks.manifests.read(batch.batch_id)
     else:
         chunks.manifests.write(batch)
@@ -184,17 +201,16 @@ def _run_pipeline(
     config: Config,
     strategy: StrategyConfig,
     documents: Table,
-    chunks: ChunkTable,
     batch: Batch,
     actions: tuple[Action, ...],
     options: RunOptions,
+    pool: ProcessPool | None,
 ) -> None:
-    from pipelines.beam import ProgressHandle, run_pipeline, runs_locally
+    from pipelines.beam import ProgressHandle, lend, run_pipeline
     from pipelines.transform.pipeline import Transform
     from pipelines.transform.rows import RowStamp
     from pipelines.transform.slices import Slice
 
-    local = runs_locally(options.beam_args)
     contents = {
         action.document["document_id"]: action.document["content_seq"]
         for action in actions
@@ -211,7 +227,9 @@ def _run_pipeline(
                 if (key := action.document["document_id"]) in contents
             },
         )
-        for index, members in enumerate(_portions(actions, len(actions) if local else 500))
+        for index, members in enumerate(
+            _portions(actions, REMOTE_SLICE if pool is None else len(actions))
+        )
     ]
     stamp = RowStamp(
         strategy=strategy.name,
@@ -221,21 +239,17 @@ def _run_pipeline(
         run_id=options.run_id,
         now=datetime.now(UTC),
     )
-    run_pipeline(
-        lambda pipeline: (
-            pipeline
-            | "Transform"
-            >> Transform(
-                lake=Lake(config.lake).storage,
-                batch=batch,
-                stamp=stamp,
-                slices=slices,
-                workers=options.workers if local else 0,
-                progress=ProgressHandle.to(options.progress),
-            )
-        ),
-        options,
-    )
+    with ExitStack() as stack:
+        local = pool is not None
+        transform = Transform(
+            lake=Lake(config.lake).storage,
+            batch=batch,
+            stamp=stamp,
+            slices=[stack.enter_context(lend(each)) if local else each for each in slices],
+            pool=stack.enter_context(lend(pool)) if pool is not None else None,
+            progress=ProgressHandle.to(options.progress),
+        )
+        run_pipeline(lambda pipeline: pipeline | "Transform" >> transform, options)
 
 
 def _summary(

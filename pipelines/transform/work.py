@@ -12,11 +12,12 @@ from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
+
 from chunkers.quality import measure
 from chunkers.registry import build
-
 from chunkers.tokens import TokenMap, count_with_context
 from lineage import Block, Document, ErrorInfo, Quality
+from pipelines.pool import ProcessPool
 from pipelines.storage import Storage
 from pipelines.tables import Part, PartWriter, Place, read_rows
 from pipelines.transform.checks import BrokenPromise, check_cap, check_spans
@@ -24,9 +25,19 @@ from pipelines.transform.figures import Figures
 from pipelines.transform.plan import Action, Routed
 from pipelines.transform.rows import ChunkRows, RowStamp, document_of
 
-FUNCTION = "pipelines.transform.work:chunk_unit"
-PRELOAD = ("pipelines.transform.work",)
+UNIT_SECONDS = 900.0
+"""Wall-clock limit of one unit of work, some hundred documents."""
 _FLUSH_CHARACTERS = 4_000_000
+
+
+def chunk_pool(workers: int) -> ProcessPool:
+    """`workers` processes for `chunk_unit`; with 0 it works in the calling process."""
+    return ProcessPool(
+        workers,
+        function="pipelines.transform.work:chunk_unit",
+        seconds=UNIT_SECONDS,
+        initializer="pipelines.arrow:keep_pandas_out",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,23 +106,42 @@ def test_a_crash_of_transform_changes_nothing_in_the_end(
     assert project.transform().as_dict()["rows_written"] == 0
 
 
+def overtaken_at(monkeypatch: pytest.MonkeyPatch, project: Any, owner: Any, name: str) -> None:
+    """Another run does all its work just before the first call of `owner.name`."""
+    original: Callable[..., Any] = getattr(owner, name)
+
+    def overtaken(*args: Any, **kwargs: Any) -> Any:
+        monkeypatch.setattr(owner, name, original)
+        project.ingest(run_id="the-faster-one")
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(owner, name, overtaken)
+
+
 def test_of_two_runs_one_wins_and_the_other_says_who(
     project: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(project)
-    original = Table.commit
-
-    def overtaken(table: Table, batch: Any) -> int:
-        monkeypatch.setattr(Table, "commit", original)
-        project.ingest(run_id="the-faster-one")
-        return original(table, batch)
-
-    monkeypatch.setattr(Table, "commit", overtaken)
+    overtaken_at(monkeypatch, project, Manifests, "write")
     with pytest.raises(CommitConflict, match="the-faster-one"):
         project.ingest(run_id="the-slower-one")
     rows = project.documents().values()
     assert {row["run_id"] for row in rows} == {"the-faster-one"}
     assert len(rows) == 6
+    assert project.ingest().as_dict()["rows_written"] == 0
+
+
+def test_a_batch_adopted_by_another_run_is_committed_once(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(project)
+    overtaken_at(monkeypatch, project, Table, "commit")
+    project.ingest(run_id="the-slower-one")
+    rows = project.documents().values()
+    assert {row["run_id"] for row in rows} == {"the-slower-one"}
+    assert project.lake.documents.seq == 1
+    assert len(rows) == 6
+    assert project.ingest().as_dict()["rows_written"] == 0
 
 
 @pytest.mark.slow
