@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 import sys
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+
+
+class _NoPandas(MetaPathFinder):
+    def find_spec(self, name: str, path: object, target: object = None) -> ModuleSpec | None:
+        if name == "pandas":
+            raise ModuleNotFoundError("pandas is kept out", name=name)
+        return None
 
 
 def keep_pandas_out() -> None:
@@ -13,10 +22,11 @@ def keep_pandas_out() -> None:
     """
     if "pandas" in sys.modules:
         return
-    sys.modules["pandas"] = None  # type: ignore[assignment]
+    finder = _NoPandas()
+    sys.meta_path.insert(0, finder)
     try:
         import pyarrow
 
         pyarrow.array([None])
     finally:
-        del sys.modules["pandas"]
+        sys.meta_path.remove(finder)
