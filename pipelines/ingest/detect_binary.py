@@ -51,15 +51,18 @@ _REFUSED = (
     (0, b"OTTO", "a font"),
     (0, b"\0\1\0\0\0", "a font"),
     (0, b"%!PS", "PostScript; convert it to PDF"),
+    (0, b"\x09\x00\x04\x00", "an Excel 2 worksheet; save it as XLSX"),
+    (0, b"\x09\x02\x06\x00", "an Excel 3 worksheet; save it as XLSX"),
+    (0, b"\x09\x04\x06\x00", "an Excel 4 worksheet; save it as XLSX"),
 )
 _RIFF = {b"WAVE": "a WAV recording", b"AVI ": "an AVI film", b"WEBP": "a WebP image"}
 _OLE_KINDS = (
-    ("EncryptedPackage", "encrypted"),
+    ("encryptedpackage", "encrypted"),
     ("__properties_version1.0", "msg"),
-    ("WordDocument", "doc"),
-    ("PowerPoint Document", "ppt"),
-    ("Workbook", "xls"),
-    ("Book", "xls"),
+    ("worddocument", "doc"),
+    ("powerpoint document", "ppt"),
+    ("workbook", "xls"),
+    ("book", "xls"),
 )
 _ODF_KINDS = {
     "text": "odt", "spreadsheet": "ods", "presentation": "odp", "text-template": "odt",

@@ -99,6 +99,8 @@ _BY_NAME = {
     "cmakelists.txt": "code:make",
     "syslog": "log",
 }
+_MARKED_TEXT = frozenset({"markdown", "rst", "org"})
+"""Formats that keep their suffix when `.txt` is put behind it: `index.rst.txt`."""
 _MEDIA_TYPES = {
     "text": "text/plain",
     "markdown": "text/markdown",
@@ -156,6 +158,8 @@ def suffix_of(name: str) -> str:
 def format_by_name(name: str) -> str | None:
     """The format that a key's last part suggests, or null."""
     last = PurePosixPath(name.replace("\\", "/")).name.lower()
+    if last.endswith(".txt") and (inner := BY_SUFFIX.get(suffix_of(last[:-4]))) in _MARKED_TEXT:
+        return inner
     if (found := _BY_NAME.get(last)) or (found := BY_SUFFIX.get(suffix_of(last))):
         return found
     return "code:docker" if last.startswith("dockerfile.") else None

@@ -10,6 +10,8 @@ import codecs
 import re
 from dataclasses import dataclass
 
+from pipelines.ingest.parsers.codepages import is_hebrew, latin_code_page
+
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
     # Before UTF-16, whose mark it begins with.
@@ -18,6 +20,7 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_ESCAPES = (b"\x1b$B", b"\x1b$@")
 _SAMPLE_BYTES = 16_384
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _HIGH = re.compile(rb"[\x80-\xff]+")
@@ -28,6 +31,12 @@ _DECLARED = re.compile(
     rb"""<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']"""
     rb"""|^(?:[^\n]*\n)?[^\n]{0,80}coding[:=]\s*([-\w.]{1,40})"""
 )
+# Codecs for other purposes than text files; the first two take the square of the length.
+_NO_CHARSETS = frozenset(
+    {"idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape", "mbcs", "oem"}
+)
+# With nothing else besides, zeros are strays in an 8-bit text, unless there are very many.
+_PLAIN = bytes(range(32, 127)) + b"\t\n\r\f\v\0"
 _WORDLIKE = re.compile(r"[\w\s.,;:!?'\"()\u2010-\u2027\u20ac\u00a3\u00b0\u00a7\u00ab\u00bb-]")
 
 
@@ -56,13 +65,17 @@ def decode(data: bytes) -> Decoded:
         text = data.decode()
     except UnicodeDecodeError:
         return _decoded(data, _legacy(data), 0)
-    return _clean(text, "utf-8", 0, 0)
+    if any(escape in data for escape in _ESCAPES) and _decodes(data, "iso2022_jp"):
+        return _decoded(data, "iso2022_jp", 0)
+    return _clean(text, "utf-8")
 
 
 def wide_encoding(data: bytes) -> str | None:
     """UTF-16 or UTF-32 without a byte order mark, told by where its zero bytes are."""
     sample = data[: _SAMPLE_BYTES & ~3]
     if len(sample) < 4 or b"\0" not in sample:
+        return None
+    if sample.count(0) < 0.4 * len(sample) and not sample.translate(None, _PLAIN):
         return None
     quarters = [sample[i::4].count(0) / max(1, len(sample[i::4])) for i in range(4)]
     if len(data) % 4 == 0 and min(quarters[1:]) > 0.4 and quarters[0] < 0.1:
@@ -95,15 +108,21 @@ def _decoded(data: bytes, encoding: str, bom_bytes: int) -> Decoded:
         undecodable = text.count("\ufffd")
     else:
         undecodable = 0
-    return _clean(text, encoding, bom_bytes, undecodable)
+    # What the Unicode encodings decode they give back; elsewhere several bytes may stand for one.
+    same = encoding.startswith("utf") or _encoded(text, encoding) == data
+    return _clean(text, encoding, bom_bytes, undecodable, same)
 
 
-def _clean(text: str, encoding: str, bom_bytes: int, undecodable: int) -> Decoded:
+def _clean(
+    text: str, encoding: str, bom_bytes: int = 0, undecodable: int = 0, same: bool = True
+) -> Decoded:
     warnings: list[str] = []
     if undecodable:
         warnings.append(
             f"{undecodable:,} places are not valid {encoding} and were replaced by U+FFFD"
         )
+    elif not same:
+        warnings.append(f"some characters of the {encoding} text can be written in several ways")
     if "\0" in text:
         warnings.append(f"{text.count(chr(0)):,} NUL characters were removed")
         text = text.replace("\0", "")
@@ -119,9 +138,9 @@ def _legacy(data: bytes) -> str:
     """The encoding of bytes that are not valid UTF-8."""
     declared = _DECLARED.search(data[:1024])
     if declared:
-        name = (declared.group(1) or declared.group(2)).decode("ascii")
-        if _decodes(data, name) and not name.lower().replace("_", "-").startswith("utf"):
-            return codecs.lookup(name).name
+        name = _charset((declared.group(1) or declared.group(2)).decode("ascii"))
+        if name is not None and _decodes(data, name):
+            return name
     sample = _sample(data)
     valid = sum(len(found.group()) for found in _MULTIBYTE.finditer(sample))
     runs = [len(found.group()) for found in _HIGH.finditer(sample)]
@@ -131,11 +150,27 @@ def _legacy(data: bytes) -> str:
         return "utf-8"
     # High bytes one by one among ASCII letters are an accented Latin script.
     sparse = runs and high / len(runs) < 1.6 and high < 0.3 * len(sample)
-    if sparse and _decodes(sample, "cp1252") and _plausible(sample.decode("cp1252")):
-        return "cp1252"
+    if sparse:
+        page = latin_code_page(sample)
+        if page is not None and _decodes(data, page):
+            return page
+        if _decodes(sample, "cp1252") and _plausible(sample.decode("cp1252")):
+            return "cp1252"
     if high < 12:
         return "utf-8"
+    if is_hebrew(sample) and _decodes(data, "cp1255"):
+        return "cp1255"
     return _guess(data, sample)
+
+
+def _charset(name: str) -> str | None:
+    """Python's name of a declared 8-bit or multi-byte encoding, if it is one."""
+    try:
+        name = codecs.lookup(name).name
+    except LookupError:
+        return None
+    usable = not name.startswith("utf") and name.replace("-", "_") not in _NO_CHARSETS
+    return name if usable else None
 
 
 def _sample(data: bytes) -> bytes:
@@ -167,9 +202,16 @@ def _guess(data: bytes, sample: bytes) -> str:
 def _decodes(data: bytes, encoding: str) -> bool:
     try:
         data.decode(encoding)
-    except (UnicodeDecodeError, LookupError):
+    except (UnicodeError, LookupError):
         return False
     return True
+
+
+def _encoded(text: str, encoding: str) -> bytes | None:
+    try:
+        return text.encode(encoding)
+    except UnicodeError:
+        return None
 
 
 def _plausible(text: str) -> bool:

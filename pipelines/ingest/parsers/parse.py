@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from lineage import GristmillError, MissingExtra, ParserInfo, check_blocks
-from pipelines.ingest.detect import detect
+
+# The module, not the function: `detect` imports this package in its turn.
+from pipelines.ingest import detect as detection
 from pipelines.ingest.parsers.base import Limits, Parsed, ParseError, Parser
 from pipelines.ingest.parsers.language import guess_language
 from pipelines.ingest.parsers.registry import choose, info
@@ -48,7 +50,7 @@ def parse_bytes(
             "limit_size",
             f"{len(data):,} bytes; the limit max_bytes is {limits.max_bytes:,}",
         )
-    detected = detect(data, name, declared)
+    detected = detection.detect(data, name, declared)
     parser = choose(detected.format, choice)
     described = info(parser)
     try:
