@@ -37,6 +37,10 @@ class Chunker(Protocol):
         """The chunks of `document`, in order; `tokens` is the map of its text."""
 
 
+_NEAR = 64
+"""Code points within which a character that does not fit by the map may end and fit after all."""
+
+
 class Part(NamedTuple):
     """A stretch of a document that becomes a chunk; parts lie end to end."""
 
@@ -113,10 +117,12 @@ class BaseChunker(ABC):
         spans: list[Span] = []
         reached = 0
         for part in self.parts(document, tokens, contexts):
-            begin = part.start if reached == 0 else min(part.start, reached)
-            reached = graphemes.floor(text, part.end, part.start)
+            if part.end <= reached:
+                continue  # inside the last character of the part before
+            begin = reached
+            reached = graphemes.floor(text, part.end, begin)
             if reached <= begin:
-                reached = part.end
+                reached = graphemes.ceiling(text, part.end, begin)
             start, end = trim(text, begin, reached)
             if start == end:
                 continue
@@ -142,27 +148,42 @@ class BaseChunker(ABC):
         self, tokens: TokenMap, start: int, end: int, context: str
     ) -> Iterator[tuple[int, int]]:
         """The range itself, or when its exact count is over the cap, as few pieces as need be."""
+        text = tokens.text
         prefix = f"{context}\n\n" if context else ""
-        while True:
-            total = tokens.count_joined(prefix, start, end)
-            if total <= self.max_tokens or end - start == 1:
+        while start < end:
+            # What is over by far is not counted: for each piece again, that would be quadratic.
+            near = tokens.estimate(start, end) <= 2 * self.max_tokens + 64
+            if end - start == 1 or (
+                near and tokens.count_joined(prefix, start, end) <= self.max_tokens
+            ):
                 yield start, end
                 return
-            budget = self.max_tokens - (total - tokens.count(start, end))
-            while True:
-                limit = min(tokens.advance(start, max(budget, 1)), end - 1)
-                cut = boundaries.last_cut(tokens.text, start, max(limit, start + 1))
-                left, right = trim(tokens.text, start, cut)
-                if right - left <= 1 or budget <= 1:
-                    break
-                if tokens.count_joined(prefix, left, right) <= self.max_tokens:
-                    break
-                budget -= 1
+            cut = self._cut(tokens, start, end, prefix)
+            left, right = trim(text, start, cut)
             if left < right:
                 yield left, right
-            start, end = trim(tokens.text, cut, end)
-            if start == end:
-                return
+            start, end = trim(text, cut, end)
+
+    def _cut(self, tokens: TokenMap, start: int, end: int, prefix: str) -> int:
+        """The best place to end a chunk that begins at `start` and cannot reach `end`."""
+        text = tokens.text
+        budget = self.max_tokens - tokens.count_joined(prefix, start, start)
+        while True:
+            limit = min(tokens.advance(start, max(budget, 1)), end - 1)
+            cut = boundaries.last_cut(text, start, max(limit, start + 1))
+            left, right = trim(text, start, cut)
+            if budget <= 1 or right - left <= 1:
+                break
+            if tokens.count_joined(prefix, left, right) <= self.max_tokens:
+                break
+            budget -= 1
+        if graphemes.floor(text, cut, start) < cut:
+            # Tokens end elsewhere when the character stands alone, and then it may fit after all.
+            whole = graphemes.ceiling(text, cut, start, _NEAR)
+            fits = tokens.count_joined(prefix, start, whole) <= self.max_tokens
+            if fits and whole <= end and graphemes.floor(text, whole, start) == whole:
+                return whole
+        return cut
 
     def _overlapping(
         self, tokens: TokenMap, before: Span, start: int, end: int, context: str

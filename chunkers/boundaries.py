@@ -39,14 +39,18 @@ def fill(tokens: TokenMap, start: int, end: int, budget: int) -> Iterator[int]:
     """Cuts of `text[start:end]` into pieces of at most `budget` tokens, as full as they get.
 
     Yields positions in `(start, end)`. Each is the end of a sentence, a clause or a word in the
-    last part of the piece, else a boundary of grapheme clusters, and when a single cluster is over
-    the budget, wherever the budget says.
+    last part of the piece, else a boundary of grapheme clusters. A cluster over the budget is a
+    piece of its own: the budget may be less than the cap, and only the cap tears clusters.
     """
     while tokens.estimate(start, end) > budget or tokens.count(start, end) > budget:
         limit = max(tokens.advance(start, budget), start + 1)
         if limit >= end:
             return
         cut = last_cut(tokens.text, start, limit)
+        if graphemes.floor(tokens.text, cut, start) < cut:
+            cut = graphemes.ceiling(tokens.text, cut, start, end - cut)
+        if cut >= end:
+            return
         yield cut
         start = cut
 

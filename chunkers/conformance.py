@@ -113,25 +113,27 @@ def check_cap(
 def check_clusters(
     chunker: Chunker, document: Document, spans: Sequence[Span], tokens: TokenMap
 ) -> None:
-    """Asserts that no edge is inside a grapheme cluster (CRLF is one) that a chunk could hold.
+    """Asserts that no edge is inside a grapheme cluster (CRLF is one) that the chunk could hold.
 
-    A cluster is too large when it has more tokens than the target, or than the cap leaves beside a
-    full context and the overlap.
+    A cluster is too large when alone with the chunk's context it is over the cap.
     """
     cap = getattr(chunker, "max_tokens", None) or 512
-    target = getattr(chunker, "target_tokens", None) or cap
-    overlap = getattr(chunker, "overlap_tokens", 0)
-    large = min(target, cap - cap // CONTEXT_SHARE - overlap - 4)
     text = document.text
-    for span in spans:
-        for position in (span.start, span.end):
-            begin = graphemes.floor(text, position)
-            if begin == position:
-                continue
-            end = graphemes.ceiling(text, position)
-            assert tokens.count(begin, end) > large, _message(
-                chunker, document, span, f"tears the character {text[begin:end]!r} apart"
-            )
+    edges = sorted({(edge, span.context) for span in spans for edge in (span.start, span.end)})
+    begin = end = fitting = 0
+    known: tuple[int, str] | None = None
+    for position, context in edges:
+        if position >= end:
+            begin = graphemes.floor(text, position, end)
+            end = graphemes.ceiling(text, position) if begin < position else position
+        if not begin < position < end:
+            continue
+        if known != (begin, context):
+            known = (begin, context)
+            fitting = count_tokens(embedded_text(context, text[begin:end]), tokens.encoding)
+        assert fitting > cap, _message(
+            chunker, document, Span(begin, end), f"is one character, torn apart at {position},"
+        )
 
 
 def _message(chunker: Chunker, document: Document, span: Span | None, what: str) -> str:

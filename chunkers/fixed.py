@@ -39,6 +39,6 @@ class FixedChunker(BaseChunker):
                 cut = graphemes.floor(text, word_floor(text, start, limit), start)
                 if cut <= start:
                     cut = graphemes.floor(text, limit, start)
-                limit = cut if cut > start else limit
+                limit = cut if cut > start else min(graphemes.ceiling(text, limit, start), end)
             yield Part(start, limit)
             start = trim(text, limit, end)[0]

@@ -6,9 +6,6 @@ import functools
 import unicodedata
 from typing import Any
 
-_REACH = 1024
-"""Characters of one cluster that are looked back over; a longer one is over any sensible cap."""
-
 _ZWJ = "\u200d"
 _PREPENDED = frozenset(
     "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\u0d4e"
@@ -28,6 +25,7 @@ def floor(text: str, position: int, start: int = 0) -> int:
     """The last boundary of grapheme clusters at or before `position`, not before `start`.
 
     `start` counts as a boundary. Clusters by Unicode's extended rules (UAX 29), so CRLF is one.
+    Looks back over the cluster that `position` is in, however long: give a `start` to bound that.
     """
     if position <= start:
         return start
@@ -42,8 +40,7 @@ def floor(text: str, position: int, start: int = 0) -> int:
         if (position - low) % 2 == 0:
             return position
         return position - 1 if position - 1 > low else floor(text, low, start)
-    bottom = max(start, position - _REACH)
-    while low > bottom and _may_join(text[low - 1], text[low]):
+    while low > start and _may_join(text[low - 1], text[low]):
         low -= 1
     boundary = low
     for match in _cluster().finditer(text, low, position + 1):
@@ -51,12 +48,17 @@ def floor(text: str, position: int, start: int = 0) -> int:
     return boundary
 
 
-def ceiling(text: str, position: int) -> int:
-    """The first boundary of grapheme clusters at or after `position`."""
-    begin = floor(text, position)
+def ceiling(text: str, position: int, start: int = 0, reach: int | None = None) -> int:
+    """The first boundary of grapheme clusters at or after `position`.
+
+    `start` counts as a boundary. With `reach`, a cluster that goes on for more than so many code
+    points after `position` counts as ending there.
+    """
+    begin = floor(text, position, start)
     if begin == position:
         return position
-    match = _cluster().match(text, begin)
+    stop = len(text) if reach is None else min(position + reach, len(text))
+    match = _cluster().match(text, begin, stop)
     return max(match.end() if match else position, position)
 
 
