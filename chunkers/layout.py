@@ -52,6 +52,8 @@ class Layout:
     """Tokens up to which a table stays whole, when that is not the cap."""
     fine: int | None = None
     """Running text over so many tokens is cut into sentences, even when it fits."""
+    labelled: frozenset[str] = frozenset()
+    """Kinds of blocks whose locator is context for what continues them."""
 
     def room(self, extras: Lines) -> int:
         """Tokens left for text beside the context."""
@@ -162,6 +164,10 @@ class Layout:
         elif block.kind == "code" and block.level is not None and block.locator:
             inside = (*extras, self._signature(start, end, child, following))
             name = (*path, block.locator.rsplit(".", 1)[-1])
+        elif block.kind in self.labelled and block.locator:
+            # A nested record's path begins with that of the one around it, and replaces it.
+            outer = extras[:-1] if extras and block.locator.startswith(extras[-1]) else extras
+            inside = (*outer, block.locator)
         if child < following and depth < _DEEPEST:
             self.flow(
                 atoms, child, following, start, end,

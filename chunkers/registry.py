@@ -28,6 +28,9 @@ _OWN = {
     "table": "chunkers.table:TableChunker",
     "code": "chunkers.code:CodeChunker",
     "optimal": "chunkers.optimal:OptimalChunker",
+    "slides": "chunkers.slides:SlidesChunker",
+    "conversation": "chunkers.conversation:ConversationChunker",
+    "records": "chunkers.records:RecordsChunker",
 }
 
 
