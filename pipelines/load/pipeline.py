@@ -6,13 +6,14 @@ It always runs in the driver's process, with one worker: a sink has one writer.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from lineage import Acl, TerminalError
-from pipelines.beam import ProgressHandle, run_pipeline
+from pipelines.beam import ProgressHandle, lend, run_pipeline
 from pipelines.load.rows import CHUNK_COLUMNS
 from pipelines.load.sink import Delete, LeaseLike, Replace, SetAcl, Sink
 
@@ -30,6 +31,8 @@ MERGE_DOCUMENTS = 500
 document are tens of times slower."""
 RIGHTS_DOCUMENTS = 20_000
 """Documents in one update of ACLs."""
+_ROW_BYTES = 500
+"""About what a chunk's row takes besides its text."""
 
 _CURE = (
     "it was changed by something else than gristmill, or files of it are missing. Restore it, "
@@ -39,25 +42,13 @@ _CURE = (
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A slice of a load. Picklable: the header rows travel as an Arrow stream."""
+    """A slice of a load."""
 
-    headers: bytes
+    headers: pa.Table
     """Documents in the columns of `pipelines.load.plan.COLUMNS`."""
     replace: bool
     """Replace the documents' chunks, or only set their ACLs."""
     delete: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, headers: pa.Table, *, replace: bool, delete: tuple[str, ...] = ()) -> Unit:
-        """A unit for these header rows."""
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, headers.schema) as writer:
-            writer.write_table(headers)
-        return cls(sink.getvalue().to_pybytes(), replace, delete)
-
-    def table(self) -> pa.Table:
-        """The header rows."""
-        return pa.ipc.open_stream(self.headers).read_all()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +68,13 @@ def run_units(units: list[Unit], target: Target, options: RunOptions) -> None:
 
     def build(pipeline: beam.Pipeline) -> None:
         # Without a reshuffle the units stay in order, in one bundle.
-        created = pipeline | "CreateUnits" >> beam.Create(units, reshuffle=False)
+        created = pipeline | "CreateUnits" >> beam.Create(lent, reshuffle=False)
         created | "ApplyUnits" >> beam.ParDo(_apply_unit(target))
 
-    # Beam's options are for the parallel stages: several workers would be several writers.
-    run_pipeline(build, replace(options, beam_args=()))
+    with ExitStack() as stack:
+        lent = [stack.enter_context(lend(unit)) for unit in units]
+        # Beam's options are for the parallel stages: several workers would be several writers.
+        run_pipeline(build, replace(options, beam_args=()))
 
 
 def _apply_unit(target: Target) -> Any:
@@ -92,7 +85,7 @@ def _apply_unit(target: Target) -> Any:
 
 def apply_unit(unit: Unit, table: ChunkTable, sink: Sink, target: Target) -> None:
     """Apply one unit."""
-    headers = unit.table()
+    headers = unit.headers
     if unit.replace:
         apply_replacements(headers, table, sink, target.lease, target.progress)
     else:
@@ -146,10 +139,12 @@ def apply_replacements(
 
     for identifier, rows in documents(headers, table):
         # The table's slices share their row group's memory: a copy of the bytes is what counts.
-        if merge and (len(merge) >= most_documents or size + rows.nbytes > most_bytes):
+        # Text is nearly all of it, and asking one column is many times faster than asking all.
+        taken = rows["text"].nbytes + _ROW_BYTES * rows.num_rows
+        if merge and (len(merge) >= most_documents or size + taken > most_bytes):
             flush()
         merge.append(Replace(identifier, rows, *rights[identifier]))
-        size += rows.nbytes
+        size += taken
     flush()
 
 

@@ -120,15 +120,15 @@ def _catch_up(
         progress=ProgressHandle.to(options.progress),
     )
     # Rights first, also of documents whose chunks follow: a revocation does not wait for them.
-    first = [Unit.of(plan.set_acl.slice(0, 0), replace=False, delete=plan.delete)]
+    first = [Unit(plan.set_acl.slice(0, 0), replace=False, delete=plan.delete)]
     for rows in (plan.set_acl, plan.replace):
         for start in range(0, rows.num_rows, RIGHTS_DOCUMENTS):
-            first.append(Unit.of(rows.slice(start, RIGHTS_DOCUMENTS), replace=False))
+            first.append(Unit(rows.slice(start, RIGHTS_DOCUMENTS), replace=False))
     run_units(first, target, options)
     options.progress.advance(plan.set_acl.num_rows)
     size = options.batch or config.batch.documents
     for rows in plan.replacements(size):
-        run_units([Unit.of(rows, replace=True)], target, options)
+        run_units([Unit(rows, replace=True)], target, options)
     lease.check()
     sink.commit(goal)
     return LoadSummary(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 
+from pipelines.beam import Lent
 from pipelines.load.pipeline import Target, Unit, apply_unit
 from pipelines.load.sink import Sink, open_sink
 from pipelines.tables.lake import ChunkTable, Lake
@@ -28,10 +29,10 @@ class ApplyUnit(beam.DoFn):
         self._table = Lake(self.target.lake).chunks(self.target.sink.strategy)
         self._sink = open_sink(self.target.sink, self.target.origin)
 
-    def process(self, unit: Unit) -> Iterator[None]:
+    def process(self, unit: Lent[Unit]) -> Iterator[None]:
         """Apply `unit`; there is no output."""
         assert self._table is not None
         assert self._sink is not None
-        apply_unit(unit, self._table, self._sink, self.target)
+        apply_unit(unit.get(), self._table, self._sink, self.target)
         Metrics.counter("load", "units-applied").inc()
         yield from ()

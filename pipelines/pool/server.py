@@ -48,6 +48,7 @@ def main(settings: dict[str, Any]) -> None:
         return
     gc.collect()
     gc.freeze()  # keeps the collector from touching, and so copying, the shared pages
+    gc.set_threshold(50_000, 20, 50)  # tasks make many small records and few cycles
     resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     _tell(control, event="ready", resident=resident * (1 if sys.platform == "darwin" else 1024))
     _Server(control, function, settings).serve()

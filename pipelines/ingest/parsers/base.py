@@ -89,6 +89,9 @@ class Parser(Protocol):
     name: str
     formats: frozenset[str]
 
+    def __hash__(self) -> int:
+        """By identity, as objects are: a parser is asked for its version once."""
+
     @property
     def version(self) -> str:
         """Changes whenever the output may: this parser's own revision and its library's version."""

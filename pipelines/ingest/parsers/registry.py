@@ -144,6 +144,7 @@ def fingerprint(format: str, choice: Mapping[str, str] | str | None = None) -> P
     return info(choose(format, choice))
 
 
+@functools.cache
 def info(parser: Parser) -> ParserInfo:
     """A parser's name and version as documents carry them.
 
