@@ -94,12 +94,20 @@ def run_stages(
     started = time.monotonic()
     check_lake(config, stages[0], write=True)
     done: dict[str, Any] = {}
+    took: dict[str, float] = {}
     try:
         for stage in stages:
             if stage == "load" and not config.sinks:
                 continue
+            began = time.monotonic()
             done[stage] = run_stage(stage, config, options)
-    except BaseException:
+            took[stage] = round(time.monotonic() - began, 3)
+        _await_tracking(done, options)
+    except BaseException as error:
+        if isinstance(error, Exception):
+            _await_tracking(done, options)
+        else:
+            _give_up_tracking(done)
         options.progress.close()
         if done and not as_json:
             _print(config, done, time.monotonic() - started)
@@ -112,7 +120,10 @@ def run_stages(
         emit_json(
             {
                 "run_id": options.run_id,
-                "stages": {stage: summary.as_dict() for stage, summary in done.items()},
+                "stages": {
+                    stage: {**summary.as_dict(), "seconds": took[stage]}
+                    for stage, summary in done.items()
+                },
                 "seconds": round(seconds, 3),
             }
         )
@@ -125,6 +136,20 @@ def run_stage(stage: str, config: Config, options: RunOptions) -> Any:
     """Run one stage; raises MissingExtra when its libraries are not installed."""
     with with_extra(stage):
         return importlib.import_module(f"pipelines.{stage}.stage").run(config, options)
+
+
+def _await_tracking(done: Mapping[str, Any], options: RunOptions) -> None:
+    """Wait until MLflow has the run, which is logged while other stages work."""
+    tracking = getattr(done.get("transform"), "tracking", None)
+    if tracking is not None and tracking.under_way:
+        options.progress.note("logging the run to MLflow")
+        done["transform"].as_dict()
+
+
+def _give_up_tracking(done: Mapping[str, Any]) -> None:
+    tracking = getattr(done.get("transform"), "tracking", None)
+    if tracking is not None:
+        tracking.close()
 
 
 def exit_code(summaries: Any) -> int:
