@@ -56,6 +56,8 @@ class SourceConfig:
     parser: str | Mapping[str, str] | None = None
     """A parser's name for all formats that it knows, or format to parser's name."""
     records: RecordsConfig | None = None
+    apart: tuple[str, ...] = ()
+    """Paths below `uri` where this pipeline keeps its own tables: nothing there is a document."""
 
 
 @dataclass(frozen=True, slots=True)

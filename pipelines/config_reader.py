@@ -23,7 +23,7 @@ from pipelines.config import (
     StrategyConfig,
 )
 from pipelines.config_section import Section
-from pipelines.config_sources import URI, read_source, resolve
+from pipelines.config_sources import URI, keep_apart, read_source, resolve
 from pipelines.config_yaml import KeyPath, YamlFile, read_yaml
 
 KEYS = ("name", "lake", "sources", "strategies", "sinks", "mlflow", "guard", "batch")
@@ -85,13 +85,20 @@ def build_config(file: YamlFile, environ: Mapping[str, str] | None) -> Config:
         )
     )
     _unique(top, "sinks", sinks)
+    lake = _lake(top, folder)
+    mlflow = _mlflow(file, top, folder, name)
+    stores = {"lake": lake, **{f"sinks[{n}].uri": sink.uri for n, sink in enumerate(sinks)}}
+    if mlflow and mlflow.tracking_uri.startswith("sqlite:///"):
+        database = mlflow.tracking_uri.removeprefix("sqlite:///")
+        stores |= {f"mlflow{end}": f"{database}{end}" for end in ("", "-journal", "-wal", "-shm")}
+        stores["mlflow artifacts"] = f"{database.removesuffix('.db')}-artifacts"
     return Config(
         name=name,
-        lake=_lake(top, folder),
-        sources=sources,
+        lake=lake,
+        sources=tuple(keep_apart(top, n, source, stores) for n, source in enumerate(sources)),
         strategies=strategies,
         sinks=sinks,
-        mlflow=_mlflow(file, top, folder, name),
+        mlflow=mlflow,
         guard=_guard(file, top),
         batch=_batch(file, top),
         path=path,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from chunkers.suggest import unknown
@@ -47,6 +48,56 @@ def read_source(file: YamlFile, path: KeyPath, value: object, folder: Path) -> S
         parser=_parser(section),
         records=_records(file, section),
     )
+
+
+def keep_apart(
+    top: Section, number: int, source: SourceConfig, stores: Mapping[str, str]
+) -> SourceConfig:
+    """The source without what the pipeline itself writes below it.
+
+    Args:
+        top: the whole config, for messages.
+        number: the source's place in `sources`.
+        source: as it was read.
+        stores: configuration key to path or URI of everything that the pipeline writes.
+
+    Raises:
+        ConfigError: the source is the place of a store itself, or inside of it.
+    """
+    apart = []
+    for key, store in stores.items():
+        below = _below(source.uri, store)
+        if below:
+            apart.append(below)
+        elif below == "" or _below(store, source.uri):
+            raise top.file.error(
+                ("sources", number, "uri"),
+                f"{source.uri!r} is or lies in {store!r}, the place of this pipeline's `{key}`; "
+                "keep documents and tables apart: name another folder for one of them",
+            )
+    return replace(source, apart=tuple(apart))
+
+
+def _below(folder: str, path: str) -> str | None:
+    """`path` relative to `folder`: empty when they are the same, null when it is not in there."""
+    (scheme, where, outer), (other, elsewhere, inner) = _place(folder), _place(path)
+    accounts = {account for account in (where[1], elsewhere[1]) if account}
+    if scheme != other or where[0] != elsewhere[0] or len(accounts) > 1:
+        return None
+    if not f"{inner}/".startswith(f"{outer}/" if outer else ""):
+        return None
+    return inner[len(outer) :].strip("/")
+
+
+def _place(uri: str) -> tuple[str, tuple[str, str], str]:
+    """Kind of store, container and account, and the path in it without slashes around."""
+    scheme, found, rest = uri.partition("://")
+    if not found:
+        return "file", ("", ""), uri.strip("/")
+    authority, _, path = rest.partition("/")
+    container, _, host = authority.partition("@")
+    scheme = "az" if scheme.lower() in ("az", "azure", "abfs", "abfss", "adl") else scheme.lower()
+    return scheme, (container, host.partition(".")[0]), path.strip("/")
 
 
 def _acl(file: YamlFile, section: Section) -> Acl | None:

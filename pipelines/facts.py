@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from chunkers.policy import Facts
 from pipelines.config import SourceConfig
 
 
 def source_roots(sources: Iterable[SourceConfig]) -> dict[str, str]:
-    """Each configured source's URI by its name, in the form that `source_uri` has."""
-    return {source.name: _as_uri(source.uri) for source in sources}
-
-
-def _as_uri(uri: str) -> str:
-    return uri.rstrip("/") if "://" in uri else f"file://{quote(uri)}".rstrip("/")
+    """Each configured source's URI by its name, with no character escaped."""
+    return {
+        source.name: (source.uri if "://" in source.uri else f"file://{source.uri}").rstrip("/")
+        for source in sources
+    }
 
 
 def document_key(source_uri: str, root: str | None) -> str:
@@ -24,11 +23,10 @@ def document_key(source_uri: str, root: str | None) -> str:
 
     Without a known root, the whole path: rules that begin with `**/` match either way.
     """
-    if root is not None and source_uri.startswith((f"{root}/", f"{root}#")):
-        key = source_uri[len(root) + 1 :]
-    else:
-        key = urlsplit(source_uri).path.lstrip("/")
-    return unquote(key) if source_uri.startswith("file://") else key
+    name = unquote(source_uri)
+    if root is not None and name.startswith((f"{root}/", f"{root}#")):
+        return name[len(root) + 1 :]
+    return unquote(urlsplit(source_uri).path).lstrip("/")
 
 
 def document_facts(row: Mapping[str, Any], roots: Mapping[str, str]) -> Facts:

@@ -23,18 +23,11 @@ import yaml
 
 from lineage.acl import Acl
 
-FOLDER_SIDECARS = ("_acl.yaml", "_acl.yml")
-FILE_SIDECARS = (".acl.yaml", ".acl.yml")
 MAX_SIDECAR_BYTES = 256 << 10
 LISTS = ("allow_users", "allow_groups", "deny_users", "deny_groups")
 NOT_FOUND = Acl.unknown("none found")
 
 _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-def is_sidecar(name: str) -> bool:
-    """Whether a file of this name (without its folder) is an ACL and never a document."""
-    return name in FOLDER_SIDECARS or name.endswith(FILE_SIDECARS)
 
 
 def resolve(
@@ -79,11 +72,14 @@ def from_metadata(metadata: Mapping[str, str]) -> tuple[Acl | None, dict[str, st
     each a JSON list or names with commas between. Any other key that begins with `acl_` makes
     the ACL `unknown`: it may be a misspelt restriction.
     """
-    stated = {key.lower(): value for key, value in metadata.items() if _is_acl_key(key)}
+    found = [(key.lower(), value) for key, value in metadata.items() if _is_acl_key(key)]
     labels = {key: value for key, value in metadata.items() if not _is_acl_key(key)}
+    stated = dict(found)
     if not stated:
         return None, labels
     try:
+        if len(stated) < len(found):
+            raise ValueError("a key is there twice")
         return _from_strings(stated).with_origin("metadata"), labels
     except ValueError as error:
         return Acl.unknown(f"metadata: {' '.join(str(error).split())[:300]}"), labels
@@ -125,20 +121,19 @@ def _from_strings(stated: Mapping[str, str]) -> Acl:
             raise ValueError(f"unknown key {key!r}; known are acl, {known}")
         if key != "acl":
             lists[name] = _names(name, value)
-    word = stated.get("acl", "").strip()
+    if "acl" not in stated:
+        return Acl.from_value(lists)
+    word = stated["acl"].strip()
     if word.startswith("{"):
         if lists:
             raise ValueError("acl holds an object, so there can be no acl_ lists beside it")
         return Acl.from_value(_json(word))
-    if word == "unknown" or (word and word != "public"):
-        return Acl.from_value(word)
-    if word == "public" and any(lists.get(name) for name in ("allow_users", "allow_groups")):
-        raise ValueError("acl is public, so nobody can be allowed besides")
+    if word in ("public", "unknown") and any(lists.get(name) for name in LISTS[:2]):
+        raise ValueError(f"acl is {word}, so nobody can be allowed besides")
     if word == "public":
-        denied = {name: lists.get(name, ()) for name in ("deny_users", "deny_groups")}
-        return Acl(state="public", deny_users=tuple(denied["deny_users"]),
-                   deny_groups=tuple(denied["deny_groups"]))  # fmt: skip
-    return Acl.from_value(lists)
+        users, groups = (tuple(lists.get(name, ())) for name in LISTS[2:])
+        return Acl(state="public", deny_users=users, deny_groups=groups)
+    return Acl.from_value(word)
 
 
 def _names(name: str, value: object) -> Sequence[str]:

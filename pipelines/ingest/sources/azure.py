@@ -16,7 +16,7 @@ from typing import Any
 
 from lineage.acl import Acl
 from lineage.errors import ConfigError
-from pipelines.ingest.sources import acls, keys
+from pipelines.ingest.sources import acls, keys, sidecars
 from pipelines.ingest.sources.azure_client import (
     ContainerAddress,
     client,
@@ -25,14 +25,10 @@ from pipelines.ingest.sources.azure_client import (
     patiently,
     probe,
 )
-from pipelines.ingest.sources.base import (
-    MAX_DOCUMENT_BYTES,
-    Fetched,
-    FetchError,
-    Listed,
-    too_large,
-)
+from pipelines.ingest.sources.azure_download import download, fetch_error, is_packed
+from pipelines.ingest.sources.base import Fetched, FetchError, Listed, too_large
 from pipelines.ingest.sources.globs import Globs
+from pipelines.ingest.sources.sidecars import Sidecars
 
 _LOG = logging.getLogger(__name__)
 _HELD_BLOBS = 20_000
@@ -73,9 +69,9 @@ class AzureSource:
 
         name = self._address.prefix + keys.name_of(listed_key)
         try:
-            return Fetched(patiently(lambda: self._download(name, version)), version)
+            return patiently(lambda: download(self._client(), name, version))
         except AzureError as error:
-            raise _fetch_error(error) from error
+            raise fetch_error(error) from error
 
     @property
     def _where(self) -> str:
@@ -92,28 +88,35 @@ class AzureSource:
         address = self._address
         container = self._client()
         probe(container, address.prefix)
-        sidecars: dict[str, Any] = {}
+        found: dict[str, Any] = {}
         held: deque[Any] | None = deque()
         count = 0
         # The sidecar that holds for a blob may come after it, so all are known before any blob.
         for page in self._pages(container):
             for blob in page:
                 count += 1
-                if acls.is_sidecar(blob.name.rpartition("/")[2]):
-                    sidecars[blob.name] = blob
+                if sidecars.target_of(blob.name.rpartition("/")[2]) is not None:
+                    found[blob.name] = blob
                 elif held is not None:
                     held.append(blob)
             if held is not None and len(held) > _HELD_BLOBS:
                 held = None
         if not count:
             self._check_not_a_blob(container)
-        rights = self._sidecars(sidecars, known)
+        rights = self._sidecars(found, known)
         folders = _FolderAcls(rights)
         again: Iterable[Iterable[Any]] = [held] if held is not None else self._pages(container)
         for blob in chain.from_iterable(again):
-            key = keys.exact_key(blob.name[len(address.prefix) :])
-            if blob.name not in sidecars and not _is_folder(blob) and self.globs.match(key):
-                yield self._listed(blob, key, rights, folders)
+            name = blob.name[len(address.prefix) :]
+            if blob.name in found or _is_folder(blob):
+                continue
+            rights.seen(name)
+            key = keys.exact_key(name)
+            if self.globs.match(key):
+                yield self._listed(blob, key, rights.of(name), folders.of(name))
+        unseen = rights.unseen()
+        if unseen:
+            _LOG.warning("%s: %s", self._where, sidecars.unseen_message(unseen))
 
     def _pages(self, container: Any) -> Iterator[Sequence[Any]]:
         """With tags where the account has them and shows them."""
@@ -138,79 +141,64 @@ class AzureSource:
             yield first
             yield from found
 
-    def _listed(
-        self, blob: Any, key: str, rights: Mapping[str, Acl], folders: _FolderAcls
-    ) -> Listed:
+    def _listed(self, blob: Any, key: str, own: Acl | None, folder: Acl | None) -> Listed:
         stated, labels = acls.from_metadata(blob.metadata or {})
         tags = dict(blob.tags or {})
         misplaced = acls.has_acl_key(tags)
         if misplaced:
             stated = Acl.unknown(f"tag {misplaced}: an ACL belongs into metadata or a sidecar")
-        beside = [rights[n] for s in acls.FILE_SIDECARS if (n := blob.name + s) in rights]
-        if len(beside) > 1:
-            beside = [acls.unreadable(blob.name + acls.FILE_SIDECARS[0], "there are two; keep one")]
         problem = too_large(blob.size)
         if str(blob.blob_tier or "").rpartition(".")[2].lower() == "archive":
             problem = "unsupported", "the blob is in the archive tier; rehydrate it to have it read"
-        declared = blob.content_settings.content_type if blob.content_settings else None
+        settings = blob.content_settings
+        declared = settings.content_type if settings else None
+        packed = settings is not None and is_packed(settings.content_encoding)
         return Listed(
             key=key,
             uri=keys.uri_of(self._address.base, blob.name),
             version=(blob.etag or "").strip('"'),
-            size=blob.size,
+            size=None if packed else blob.size,
             modified_at=blob.last_modified,
-            acl=acls.resolve(
-                file=beside[0] if beside else None,
-                stated=stated,
-                folder=folders.of(blob.name),
-                default=self.default,
-            ),
+            acl=acls.resolve(file=own, stated=stated, folder=folder, default=self.default),
             labels={**self.labels, **labels, **tags},
             media_type=None if (declared or "") in _UNTOLD_TYPES else declared,
             problem=problem,
         )
 
-    def _sidecars(self, blobs: Mapping[str, Any], known: Mapping[str, Acl]) -> dict[str, Acl]:
+    def _sidecars(self, blobs: Mapping[str, Any], known: Mapping[str, Acl]) -> Sidecars:
         """The ACLs in sidecars; those of a version that is known are not read again."""
+        rights = Sidecars()
+        if not blobs:
+            return rights
+        prefix = self._address.prefix
 
         def read(name: str) -> Acl:
             etag = (blobs[name].etag or "").strip('"')
-            path = keys.exact_key(name[len(self._address.prefix) :])
+            path = keys.exact_key(name[len(prefix) :])
             found = known.get(acls.sidecar_origin(path, etag))
             if found is not None:
                 return found
             if blobs[name].size > acls.MAX_SIDECAR_BYTES:
                 return acls.unreadable(path, f"{blobs[name].size} bytes")
-            data = self._read_sidecar(name, etag)
-            if isinstance(data, str):
-                return acls.unreadable(path, data)
-            return acls.from_sidecar(data, path, etag)
+            return self._read_sidecar(name, path)
 
-        if not blobs:
-            return {}
         with ThreadPoolExecutor(_SIDECAR_THREADS, thread_name_prefix="acl") as executor:
-            return dict(zip(blobs, executor.map(read, blobs), strict=True))
+            for name, acl in zip(blobs, executor.map(read, blobs), strict=True):
+                folder, slash, last = name[len(prefix) :].rpartition("/")
+                target = sidecars.target_of(last) or ""
+                rights.add(folder + slash + target, keys.exact_key(name[len(prefix) :]), acl)
+        return rights
 
-    def _read_sidecar(self, name: str, etag: str) -> bytes | str:
+    def _read_sidecar(self, name: str, path: str) -> Acl:
         from azure.core.exceptions import AzureError
 
         try:
-            return patiently(lambda: self._download(name, etag))
+            fetched = patiently(lambda: download(self._client(), name, None))
         except AzureError as error:
-            return _fetch_error(error).message
-
-    def _download(self, name: str, version: str) -> bytes:
-        from azure.core import MatchConditions
-
-        downloader = self._client().download_blob(
-            name, etag=f'"{version}"', match_condition=MatchConditions.IfNotModified
-        )
-        if downloader.size > MAX_DOCUMENT_BYTES:
-            raise FetchError("limit_size", f"{downloader.size} bytes")
-        data: bytes = downloader.readall()
-        if len(data) != downloader.size:
-            raise FetchError("transient_io", f"{len(data)} of {downloader.size} bytes arrived")
-        return data
+            return acls.unreadable(path, fetch_error(error).message)
+        except FetchError as error:
+            return acls.unreadable(path, error.message)
+        return acls.from_sidecar(fetched.data, path, fetched.version)
 
     def _check_not_a_blob(self, container: Any) -> None:
         name = self._address.prefix.rstrip("/")
@@ -224,45 +212,31 @@ class AzureSource:
 class _FolderAcls:
     """The nearest folder sidecar above a blob."""
 
-    def __init__(self, rights: Mapping[str, Acl]) -> None:
-        self._own: dict[str, Acl] = {}
+    def __init__(self, rights: Sidecars) -> None:
+        self._rights = rights
         self._held: dict[str, Acl | None] = {}
-        for name, acl in rights.items():
-            folder, slash, last = name.rpartition("/")
-            if last in acls.FOLDER_SIDECARS:
-                if folder + slash in self._own:
-                    acl = acls.unreadable(name, "there are two; keep one")
-                self._own[folder + slash] = acl
 
     def of(self, name: str) -> Acl | None:
-        """The ACL that holds for `name` from its folders."""
-        if not self._own:
+        """The ACL that holds for `name`, relative to the source's root, from its folders."""
+        if not len(self._rights):
             return None
         folder = name[: name.rfind("/") + 1]
         if folder not in self._held:
-            if len(self._held) > 10_000:
+            if len(self._held) > _HELD_BLOBS:
                 self._held.clear()
-            above = folder
-            while above and above not in self._own:
-                above = above[: above.rstrip("/").rfind("/") + 1] if "/" in above[:-1] else ""
-            self._held[folder] = self._own.get(above)
+            self._held[folder] = self._nearest(folder)
         return self._held[folder]
+
+    def _nearest(self, folder: str) -> Acl | None:
+        while folder:
+            found = self._rights.of(folder)
+            if found is not None:
+                return found
+            folder = folder[: folder[:-1].rfind("/") + 1]
+        return self._rights.of("")
 
 
 def _is_folder(blob: Any) -> bool:
     """The markers that stand for folders where there are none, or where there are real ones."""
     metadata = {key.lower(): value for key, value in (blob.metadata or {}).items()}
     return metadata.get("hdi_isfolder") == "true" or (blob.name.endswith("/") and not blob.size)
-
-
-def _fetch_error(error: Exception) -> FetchError:
-    from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
-
-    status = getattr(error, "status_code", None)
-    if isinstance(error, ResourceModifiedError) or status == 412:
-        return FetchError("changed_during_read", "the blob has changed since it was listed")
-    if isinstance(error, ResourceNotFoundError) or status == 404:
-        return FetchError("not_found", "the blob is gone since it was listed")
-    code = getattr(error, "error_code", None)
-    said = " ".join(str(part) for part in (status, code) if part)
-    return FetchError("transient_io", f"the blob cannot be read: {said or type(error).__name__}")

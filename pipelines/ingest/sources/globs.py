@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chunkers.policy_conditions import glob_matches
+from chunkers.globs import glob_matches
 
 EVERYTHING = ("**/*",)
 
@@ -20,6 +20,8 @@ class Globs:
 
     include: tuple[str, ...] = EVERYTHING
     exclude: tuple[str, ...] = ()
+    apart: tuple[str, ...] = ()
+    """Keys of files and folders that are never taken, nor anything below them."""
 
     def match(self, key: str) -> bool:
         """Whether `key` is taken."""
@@ -36,16 +38,21 @@ class Globs:
         return included and not self.excluded(key)
 
     def excluded(self, key: str) -> bool:
-        """Whether an exclude pattern matches `key`."""
-        return any(glob_matches(pattern, key) for pattern in self.exclude)
+        """Whether an exclude pattern matches `key`, or it is kept apart."""
+        return self._is_apart(key) or any(glob_matches(pattern, key) for pattern in self.exclude)
 
     def enters(self, folder: str) -> bool:
         """Whether something below the folder with this key could be taken."""
+        if self._is_apart(folder):
+            return False
         name = folder.rpartition("/")[2]
         if name[:1] == "." and not any(_names(pattern, name) for pattern in self.include):
             return False
         whole = (p for p in self.exclude if p.endswith(("/**", "/**/*")))
         return not any(glob_matches(pattern, f"{folder}/-") for pattern in whole)
+
+    def _is_apart(self, key: str) -> bool:
+        return any(key == one or key.startswith(f"{one}/") for one in self.apart)
 
 
 def _names(pattern: str, part: str) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from urllib.parse import quote
 
@@ -33,10 +34,14 @@ def exact_key(name: str) -> str:
     A name that is not in NFC, or begins with `./`, is escaped where it is not ASCII, or at that
     dot: its key cannot be mistaken for that of its normalised twin.
     """
-    key = escape(name)
-    if not unicodedata.is_normalized("NFC", key):
-        key = _escape_all(name)
+    key = _composed_key(name)
     return f"%2E{key[1:]}" if key.startswith("./") else key
+
+
+def _composed_key(name: str) -> str:
+    key = escape(name)
+    # Even of a name in NFC it may not be: an accent after a line end would join its escape.
+    return key if unicodedata.is_normalized("NFC", key) else _escape_all(name)
 
 
 def name_of(key: str) -> str:
@@ -56,18 +61,11 @@ def component_keys(names: Iterable[str]) -> dict[str, str]:
     has the same key everywhere. Where two names of one folder differ in nothing else, the one
     that is in NFC keeps the plain key, and the others are escaped.
     """
-    keys: dict[str, str] = {}
-    odd: list[str] = []
-    for name in names:
-        keys[name] = escape(name)
-        if not name.isascii() and not unicodedata.is_normalized("NFC", name):
-            odd.append(name)
-    if odd:
-        taken = {key for name, key in keys.items() if name not in set(odd)}
-        wanted = [unicodedata.normalize("NFC", keys[name]) for name in odd]
-        for name, key in zip(odd, wanted, strict=True):
-            alone = key not in taken and wanted.count(key) == 1
-            keys[name] = key if alone else _escape_all(name)
+    keys = {name: _composed_key(unicodedata.normalize("NFC", name)) for name in names}
+    often = Counter(keys.values())
+    for name, key in keys.items():
+        if often[key] > 1 and not unicodedata.is_normalized("NFC", name):
+            keys[name] = _escape_all(name)
     return keys
 
 

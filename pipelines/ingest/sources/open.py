@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from lineage.errors import ConfigError
 from pipelines.config import RecordsConfig, SourceConfig
+from pipelines.ingest.sources import keys
 from pipelines.ingest.sources.base import Source
 from pipelines.ingest.sources.globs import Globs
 
@@ -24,7 +25,9 @@ def open_source(config: SourceConfig) -> Source:
     scheme = urlsplit(config.uri).scheme if "://" in config.uri else "file"
     common: dict[str, Any] = {
         "name": config.name,
-        "globs": Globs(tuple(config.include), tuple(config.exclude)),
+        "globs": Globs(
+            tuple(config.include), tuple(config.exclude), tuple(map(keys.escape, config.apart))
+        ),
         "default": config.acl,
         "labels": dict(config.labels),
     }
