@@ -1,9 +1,9 @@
 """Runs recorded in MLflow, without ever standing in a run's way.
 
-A run's record is a JSON file in the lake first (`record_run`); from there it is logged to MLflow
-(`publish`), in a process of its own with a time limit, so that a server that refuses, hangs or
-stalls costs a bounded time and never the run. What could not be logged stays pending for
-`gristmill publish`. Nothing is logged twice: a run is looked up by its `run_key` first.
+A run's record is a JSON file in the lake first (`record_run`); from there it is logged to MLflow,
+in a process of its own with a time limit, so that a server that refuses, hangs or stalls costs a
+bounded time and never the run. What could not be logged stays pending for `gristmill publish`.
+Nothing is logged twice: a run is looked up by its `run_key` first.
 
     >>> record = new_record(pipeline="handbook", stage="transform", run_id=run_id, metrics={…})
     ... # doctest: +SKIP
@@ -15,26 +15,22 @@ stalls costs a bounded time and never the run. What could not be logged stays pe
 from __future__ import annotations
 
 import json
-import os
-import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
-from urllib.request import getproxies, proxy_bypass
 
 from lineage import ConfigError, fingerprint
+from pipelines.tracking_process import TrackingProcess
 
 if TYPE_CHECKING:
     from pipelines.config import Config, MlflowConfig
     from pipelines.storage import Storage
 
-SERVER_SECONDS = 20.0
+SERVER_SECONDS = 15.0
 """The most that logging a run to a server may take, MLflow's import included."""
 FILE_SECONDS = 60.0
 """The same for a SQLite file, whose tables may have to be made first. It cannot hang for long."""
@@ -42,16 +38,10 @@ MORE_SECONDS = 5.0
 """Added for each further run that is logged in one go."""
 
 _CONNECT_SECONDS = 3.0
+_ASK_AGAIN_SECONDS = 30.0
+"""After which a server that could not be reached is tried again."""
 _RUNS = "_runs"
 _PENDING = "pending"
-_ENVIRONMENT = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "3",
-    "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "DO_NOT_TRACK": "true",
-    "MLFLOW_ENABLE_ASYNC_LOGGING": "false",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +131,82 @@ def record_run(lake_uri: str, record: Mapping[str, Any]) -> str:
     return f"{folder.uri}/{_name(record)}"
 
 
+class Publisher:
+    """Logs runs to MLflow while the caller goes on; `results` waits for what is not done yet.
+
+    Never raises because of MLflow. Nothing is started before the first `start` or `send`.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._lake = config.lake
+        self._mlflow = config.mlflow
+        self._records: list[Mapping[str, Any]] = []
+        self._process: TrackingProcess | None = None
+        self._problem = ""
+        self._asked_at = 0.0
+        self._seconds = 0.0
+        self._sent_at = 0.0
+
+    def start(self) -> None:
+        """Begin with what takes seconds, before there is a run to log: imports, a fresh store."""
+        if self._mlflow is None or self._process is not None:
+            return
+        now = time.monotonic()
+        if self._problem and now - self._asked_at < _ASK_AGAIN_SECONDS:
+            return
+        self._asked_at = now
+        self._problem = _unreachable(self._mlflow)
+        if self._problem:
+            return
+        try:
+            self._process = TrackingProcess(_task(self._mlflow))
+        except OSError as error:
+            self._problem = f"the process that logs it did not start: {error}"
+
+    def send(self, record: Mapping[str, Any]) -> None:
+        """Log a run that `record_run` has kept; without `mlflow` in the config it stays pending."""
+        if self._mlflow is None:
+            return
+        self.start()
+        self._records.append(record)
+        self._seconds += MORE_SECONDS if len(self._records) > 1 else _limit(self._mlflow)
+        self._sent_at = time.monotonic()
+        if self._process is not None:
+            self._process.send(record)
+
+    def results(self) -> list[Published | TrackingFailed]:
+        """What became of each run, in the order of `send`; waits for a bounded time, and ends."""
+        answers: dict[str, dict[str, Any]] = {}
+        if self._process is not None:
+            answers, problem = self._process.answers(self._sent_at + self._seconds)
+            self._process = None
+            self._problem = problem or f"no answer within {self._seconds:.0f} seconds"
+        records, self._records = self._records, []
+        return [self._result(record, answers.get(record["run_key"])) for record in records]
+
+    def close(self) -> None:
+        """Give up what is not logged yet; its records stay pending."""
+        self._problem = self._problem or "the command ended before"
+        if self._process is not None:
+            self._process.close()
+            self._process = None
+
+    def _result(
+        self, record: Mapping[str, Any], answer: Mapping[str, Any] | None
+    ) -> Published | TrackingFailed:
+        assert self._mlflow is not None
+        answer = answer or {"error": self._problem}
+        if "error" in answer:
+            shown = _redacted(self._mlflow.tracking_uri)
+            return TrackingFailed(
+                record["run_key"],
+                f"the run could not be logged to MLflow at {shown}: {answer['error']}. Its record "
+                "is kept in the lake; log it later with `gristmill publish CONFIG`",
+            )
+        _mark_published(self._lake, record, answer["mlflow_run_id"])
+        return Published(record["run_key"], answer["mlflow_run_id"], answer["already"])
+
+
 def publish(config: Config, record: Mapping[str, Any]) -> Published | TrackingFailed | None:
     """Log one run to MLflow. Never raises because of MLflow, and takes a bounded time.
 
@@ -178,27 +244,13 @@ def pending(lake_uri: str) -> list[dict[str, Any]]:
 def _publish(
     config: Config, records: Sequence[Mapping[str, Any]]
 ) -> list[Published | TrackingFailed]:
-    if config.mlflow is None or not records:
-        return []
-    problem = _unreachable(config.mlflow)
-    answers, problem = ({}, problem) if problem else _log(config.mlflow, records)
-    results: list[Published | TrackingFailed] = []
-    for record in records:
-        run_key = record["run_key"]
-        answer = answers.get(run_key, {"error": problem})
-        if "error" in answer:
-            shown = _redacted(config.mlflow.tracking_uri)
-            results.append(
-                TrackingFailed(
-                    run_key,
-                    f"the run could not be logged to MLflow at {shown}: {answer['error']}. Its "
-                    "record is kept in the lake; log it later with `gristmill publish CONFIG`",
-                )
-            )
-            continue
-        _mark_published(config.lake, record, answer["mlflow_run_id"])
-        results.append(Published(run_key, answer["mlflow_run_id"], answer["already"]))
-    return results
+    publisher = Publisher(config)
+    try:
+        for record in records:
+            publisher.send(record)
+        return publisher.results()
+    finally:
+        publisher.close()
 
 
 def _mark_published(lake_uri: str, record: Mapping[str, Any], mlflow_run_id: str) -> None:
@@ -211,58 +263,13 @@ def _mark_published(lake_uri: str, record: Mapping[str, Any], mlflow_run_id: str
     (runs / _PENDING).delete(_name(record))
 
 
-def _log(
-    mlflow: MlflowConfig, records: Sequence[Mapping[str, Any]]
-) -> tuple[dict[str, dict[str, Any]], str]:
-    """Answers by run key, and what to say of the runs without one."""
-    seconds = _limit(mlflow) + MORE_SECONDS * (len(records) - 1)
-    task = {
+def _task(mlflow: MlflowConfig) -> dict[str, Any]:
+    """Where a worker logs to."""
+    return {
         "tracking_uri": mlflow.tracking_uri,
         "experiment": mlflow.experiment,
         "artifacts": _artifacts(mlflow),
-        "records": list(records),
     }
-    package_root = str(Path(__file__).parents[1])
-    path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH", "")]))
-    try:
-        process = subprocess.Popen(
-            # -P: what stands in the current folder is not ours to import.
-            [sys.executable, "-P", "-m", "pipelines.tracking_worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, **_ENVIRONMENT, "PYTHONPATH": path},
-            start_new_session=True,
-        )
-    except OSError as error:
-        return {}, f"the process that logs it did not start: {error}"
-    late = False
-    try:
-        output, errors = process.communicate(json.dumps(task, default=str).encode(), seconds)
-    except subprocess.TimeoutExpired:
-        late = True
-        _kill(process)
-        output, errors = process.communicate()
-    except BaseException:
-        _kill(process)
-        process.wait()
-        raise
-    answers = {}
-    for line in output.decode("utf-8", "replace").splitlines():
-        if line.startswith("{") and line.endswith("}"):
-            answer = json.loads(line)
-            answers[answer.pop("run_key")] = answer
-    if late:
-        return answers, f"no answer within {seconds:.0f} seconds"
-    last = errors.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no message"]
-    return answers, f"the process that logs it ended with code {process.returncode}: {last[0]}"
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        process.kill()
 
 
 def _limit(mlflow: MlflowConfig) -> float:
@@ -271,6 +278,8 @@ def _limit(mlflow: MlflowConfig) -> float:
 
 def _unreachable(mlflow: MlflowConfig) -> str:
     """Why a server cannot be reached, found out without starting anything; empty if it can."""
+    from urllib.request import getproxies, proxy_bypass
+
     parts = urlsplit(mlflow.tracking_uri)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         return ""

@@ -1,6 +1,7 @@
-"""The process that talks to MLflow, started by `pipelines.tracking` and killed when late.
+"""The process that talks to MLflow, started by `pipelines.tracking_process` and killed when late.
 
-Reads a task in JSON from stdin, and writes one line of JSON a run to stdout as it gets on.
+Reads lines of JSON from stdin: where to log to, then a run each; writes a line of JSON for each
+run. What takes seconds is done before the first run comes.
 """
 
 from __future__ import annotations
@@ -8,17 +9,17 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+import uuid
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-
-_T = TypeVar("_T")
 
 VALUE_LIMIT = 6_000
 """Characters of a parameter's value that MLflow keeps; the whole is in the artifacts."""
@@ -27,30 +28,67 @@ _TAG_LIMIT = 5_000
 _PARAMS_PER_BATCH = 100
 _METRICS_PER_BATCH = 1_000
 _BAD_IN_KEY = re.compile(r"[^\w\-. :/]")
+_RETRY_SECONDS = 20.0
+"""How long a failure to connect is believed to last."""
+_PATIENCE_SECONDS = 2.0
 _KEY = "gristmill.run_key"
 _COMPLETE = "gristmill.complete"
 
 
 def main() -> int:
-    """Log the runs of the task on stdin."""
-    task = json.load(sys.stdin)
+    """Log the runs that come in on stdin."""
+    # MLflow imports it where it is installed and does not need it: half a second.
+    sys.modules["pandas"] = None  # type: ignore[assignment]
+    task = json.loads(sys.stdin.readline())
     answers = sys.stdout
     with contextlib.redirect_stdout(sys.stderr):
-        try:
-            client, experiment = _patiently(task, lambda: connect(task))
-        except Exception as error:
-            # Whatever it was, it concerns all runs alike, and the driver has to be told.
-            for record in task["records"]:
-                _answer(answers, record, error=_message(error))
-            return 0
-        for record in task["records"]:
+        connection = Connection(task)
+        connection.prepare()
+        for line in sys.stdin:
+            record = json.loads(line)
             try:
-                run_id, already = log_run(client, experiment, record)
+                client, experiment = connection.get()
+                if os.getppid() != task["driver"]:
+                    # It died; the record is pending, and another may be logging it by now.
+                    return 1
+                run_id, already = _patiently(client, experiment, record)
             except Exception as error:
+                # Whatever it was, the driver has to be told.
                 _answer(answers, record, error=_message(error))
             else:
                 _answer(answers, record, mlflow_run_id=run_id, already=already)
     return 0
+
+
+class Connection:
+    """A client and an experiment, made when first needed; a failure is remembered for a while."""
+
+    def __init__(self, task: Mapping[str, Any]) -> None:
+        self._task = task
+        self._made: tuple[MlflowClient, str] | None = None
+        self._failure: Exception | None = None
+        self._failed_at = 0.0
+
+    def prepare(self) -> None:
+        """Connect; what is wrong comes up again in `get`."""
+        with contextlib.suppress(Exception):
+            self.get()
+
+    def get(self) -> tuple[MlflowClient, str]:
+        """The client, and the id of the experiment.
+
+        Raises:
+            Exception: whatever MLflow raised, up to `_RETRY_SECONDS` ago.
+        """
+        if self._failure is not None and time.monotonic() - self._failed_at < _RETRY_SECONDS:
+            raise self._failure
+        if self._made is None:
+            try:
+                self._made = connect(self._task)
+            except Exception as error:
+                self._failure, self._failed_at = error, time.monotonic()
+                raise
+        return self._made
 
 
 def connect(task: Mapping[str, Any]) -> tuple[MlflowClient, str]:
@@ -64,9 +102,7 @@ def connect(task: Mapping[str, Any]) -> tuple[MlflowClient, str]:
 
     uri, name, artifacts = task["tracking_uri"], task["experiment"], task["artifacts"]
     if uri.startswith("sqlite:///"):
-        Path(uri.removeprefix("sqlite:///").partition("?")[0]).parent.mkdir(
-            parents=True, exist_ok=True
-        )
+        make_store(Path(uri.removeprefix("sqlite:///").partition("?")[0]))
     client = MlflowClient(tracking_uri=uri)
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
@@ -83,6 +119,48 @@ def connect(task: Mapping[str, Any]) -> tuple[MlflowClient, str]:
             "as `mlflow.experiment`"
         )
     return client, str(experiment.experiment_id)
+
+
+def make_store(database: Path) -> None:
+    """Make a new SQLite store, unless there is one: aside, then moved into place whole.
+
+    MLflow makes its tables in some seventy steps, each of them written to disk, and cannot go on
+    from half of them. Aside, nothing has to be safe before the end, which is many times faster,
+    and neither a kill nor another process ever leaves half a store behind.
+    """
+    if str(database) in ("", ":memory:") or database.exists():
+        return
+    from mlflow import MlflowClient
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    def trust_memory(connection: Any, _: Any) -> None:
+        connection.execute("PRAGMA synchronous = OFF")
+
+    database.parent.mkdir(parents=True, exist_ok=True)
+    aside = database.with_name(f".{database.name}.{uuid.uuid4().hex}")
+    event.listen(Engine, "connect", trust_memory)
+    try:
+        MlflowClient(tracking_uri=f"sqlite:///{aside}")
+        with open(aside, "rb") as file:
+            os.fsync(file.fileno())
+        _put_in_place(aside, database)
+    finally:
+        event.remove(Engine, "connect", trust_memory)
+        for path in database.parent.glob(f"{aside.name}*"):
+            path.unlink(missing_ok=True)
+
+
+def _put_in_place(aside: Path, database: Path) -> None:
+    """Somebody else's store, made meanwhile, is as good and stays."""
+    try:
+        os.link(aside, database)
+    except FileExistsError:
+        return
+    except OSError:
+        # File systems without hard links.
+        if not database.exists():
+            aside.rename(database)
 
 
 def log_run(client: MlflowClient, experiment: str, record: Mapping[str, Any]) -> tuple[str, bool]:
@@ -186,26 +264,37 @@ def _datasets(record: Mapping[str, Any]) -> Iterator[Any]:
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, item in value.items():
-        if isinstance(item, Mapping) and item:
-            yield from _flat(item, f"{prefix}{key}.")
+        inner = _by_name(item) if isinstance(item, list) else item
+        if isinstance(inner, Mapping) and inner:
+            yield from _flat(inner, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", item
 
 
-def _patiently(task: Mapping[str, Any], action: Callable[[], _T]) -> _T:
-    """Two processes that make the tables of one fresh SQLite store at once: one of them fails,
-    and finds them made when it tries again."""
-    attempts = 4 if task["tracking_uri"].startswith("sqlite:") else 1
-    for attempt in range(1, attempts + 1):
+def _by_name(items: list[Any]) -> Mapping[str, Any] | None:
+    """A list of mappings with a `name` each, such as rules or sources, as a mapping by name."""
+    names = [item.get("name") if isinstance(item, Mapping) else None for item in items]
+    if None in names or len(set(map(str, names))) < len(names):
+        return None
+    return {
+        str(name): {key: value for key, value in item.items() if key != "name"}
+        for name, item in zip(names, items, strict=True)
+    }
+
+
+def _patiently(
+    client: MlflowClient, experiment: str, record: Mapping[str, Any]
+) -> tuple[str, bool]:
+    """`log_run`, again where it failed at once: two runs that name the same input collide in
+    MLflow's tables, and the second try finds it there."""
+    started = time.monotonic()
+    while True:
         try:
-            return action()
-        except ImportError:
-            raise
+            return log_run(client, experiment, record)
         except Exception:
-            if attempt == attempts:
+            if time.monotonic() - started > _PATIENCE_SECONDS:
                 raise
-            time.sleep(0.5 * attempt)
-    raise AssertionError("unreachable")
+            time.sleep(0.5)
 
 
 def _message(error: Exception) -> str:

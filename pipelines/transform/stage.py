@@ -21,8 +21,10 @@ from pipelines.config import Config, StrategyConfig
 from pipelines.facts import document_facts, source_roots
 from pipelines.options import RunOptions
 from pipelines.tables import ChunkTable, Lake, Table, content_places, newest_documents
+from pipelines.tracking import Publisher
 from pipelines.transform.figures import Figures, merge_by_type
 from pipelines.transform.plan import DOCUMENT_COLUMNS, Action, Router, plan
+from pipelines.transform.tracking import Tracked, Tracking, record_of
 
 if TYPE_CHECKING:
     from pipelines.pool import ProcessPool
@@ -40,15 +42,19 @@ class StrategySummary:
     rows_written: int
     version: int | None
     figures: Mapping[str, Figures]
-    mlflow_run_id: str | None = None
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class TransformSummary:
-    """What a transform run did."""
+    """What a transform run did.
+
+    Its MLflow runs may still be being logged; whoever reads their ids or the notes waits for
+    that, for a bounded time.
+    """
 
     strategies: Mapping[str, StrategySummary] = field(default_factory=dict)
+    tracking: Tracking | None = None
 
     @property
     def rejected(self) -> int:
@@ -58,7 +64,13 @@ class TransformSummary:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader should know besides the counts."""
-        return tuple(note for one in self.strategies.values() for note in one.notes)
+        notes = [note for one in self.strategies.values() for note in one.notes]
+        tracked = [self._tracked(name).note for name in self.strategies]
+        return (*notes, *(note for note in tracked if note))
+
+    def mlflow_run_id(self, strategy: str) -> str | None:
+        """Id of the MLflow run with a strategy's figures; null when there is none."""
+        return self._tracked(strategy).mlflow_run_id
 
     @property
     def figures(self) -> dict[str, dict[str, float]]:
@@ -69,25 +81,28 @@ class TransformSummary:
             for data_type, figures in one.figures.items()
         }
 
+    def _tracked(self, strategy: str) -> Tracked:
+        return self.tracking.outcome(strategy) if self.tracking else Tracked()
+
     def _sum(self, name: str) -> int:
         return sum(one.counts.get(name, 0) for one in self.strategies.values())
 
     def as_dict(self) -> dict[str, Any]:
         """The stage's entry in the `--json` output; version and MLflow run of the last strategy."""
-        last = list(self.strategies.values())[-1] if self.strategies else None
+        last = list(self.strategies)[-1] if self.strategies else None
         return {
             **{name: self._sum(name) for name in ("documents", "chunks", "tokens", "rejected")},
             "acl": self._sum("acl"),
             "deleted": self._sum("deleted") + self._sum("withdrawn"),
             "rows_written": sum(one.rows_written for one in self.strategies.values()),
-            "version": last.version if last else None,
-            "mlflow_run_id": last.mlflow_run_id if last else None,
+            "version": self.strategies[last].version if last else None,
+            "mlflow_run_id": self.mlflow_run_id(last) if last else None,
             "strategies": {
                 name: {
                     **{k: one.counts.get(k, 0) for k in ("documents", "chunks", "tokens")},
                     "rows_written": one.rows_written,
                     "version": one.version,
-                    "mlflow_run_id": one.mlflow_run_id,
+                    "mlflow_run_id": self.mlflow_run_id(name),
                 }
                 for name, one in self.strategies.items()
             },
@@ -108,11 +123,16 @@ def run(config: Config, options: RunOptions) -> TransformSummary:
             f"there is no documents table in {config.lake}; run `gristmill ingest {config.path}` "
             "first, or correct `lake`"
         )
-    summaries = {
-        strategy.name: _run_strategy(config, strategy, lake, documents, options)
-        for strategy in config.strategies
-    }
-    return TransformSummary(summaries)
+    tracking = Tracking(Publisher(config))
+    try:
+        summaries = {
+            strategy.name: _run_strategy(config, strategy, lake, documents, options, tracking)
+            for strategy in config.strategies
+        }
+    except BaseException:
+        tracking.close()
+        raise
+    return TransformSummary(summaries, tracking)
 
 
 def _run_strategy(
@@ -121,6 +141,7 @@ def _run_strategy(
     lake: Lake,
     documents: Table,
     options: RunOptions,
+    tracking: Tracking,
 ) -> StrategySummary:
     started_at = time.time()
     chunks = lake.chunks(strategy.name)
@@ -142,11 +163,25 @@ def _run_strategy(
             # Only the last batch moves the position: documents of one commit may be spread over
             # several batches, and what an interrupted run has done is seen in the headers.
             reached = documents.seq if number == len(portions) else position
+            if number == len(portions) and any(action.kind == "chunk" for action in actions):
+                tracking.start()
             batch = chunks.begin(consumer, reached, options.run_id)
             done.append(
                 _run_batch(config, strategy, documents, chunks, batch, members, options, pool)
             )
-    return _summary(config, strategy, documents, chunks, done, notes, options, started_at)
+    counts, figures = _merged(done)
+    if figures:
+        tracking.log(
+            config,
+            record_of(config, strategy, documents, chunks, counts, figures, options, started_at),
+        )
+    return StrategySummary(
+        counts=counts,
+        rows_written=sum(part.rows for batch in done for part in batch.parts),
+        version=chunks.version,
+        figures=figures,
+        notes=tuple(notes),
+    )
 
 
 def _plan(
@@ -252,35 +287,12 @@ def _run_pipeline(
         run_pipeline(lambda pipeline: pipeline | "Transform" >> transform, options)
 
 
-def _summary(
-    config: Config,
-    strategy: StrategyConfig,
-    documents: Table,
-    chunks: ChunkTable,
-    done: Sequence[Batch],
-    notes: list[str],
-    options: RunOptions,
-    started_at: float,
-) -> StrategySummary:
+def _merged(done: Sequence[Batch]) -> tuple[dict[str, int], dict[str, Figures]]:
+    """The counts of all batches, and their figures by data type."""
     counts: Counter[str] = Counter()
     figures: dict[str, Figures] = {}
     for batch in done:
         counts.update(batch.facts.get("counts", {}))
         found = {name: Figures(**value) for name, value in batch.facts.get("figures", {}).items()}
         figures = merge_by_type(figures, found)
-    mlflow_run_id = None
-    if figures and config.mlflow is not None:
-        from pipelines.transform.tracking import track
-
-        mlflow_run_id, note = track(
-            config, strategy, documents, chunks, counts, figures, options, started_at
-        )
-        notes += [note] if note else []
-    return StrategySummary(
-        counts=dict(counts),
-        rows_written=sum(part.rows for batch in done for part in batch.parts),
-        version=chunks.version,
-        figures=figures,
-        mlflow_run_id=mlflow_run_id,
-        notes=tuple(notes),
-    )
+    return dict(counts), figures

@@ -3,16 +3,73 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import version
+from typing import Any
 
 from pipelines.config import Config, StrategyConfig
 from pipelines.options import RunOptions
 from pipelines.tables import ChunkTable, Table
-from pipelines.tracking import TrackingFailed, new_record, publish, record_run
+from pipelines.tracking import Publisher, TrackingFailed, new_record, record_run
 from pipelines.transform.figures import Figures
 
 
-def track(
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """What became of a strategy's MLflow run."""
+
+    mlflow_run_id: str | None = None
+    note: str | None = None
+    """What to tell the user when it could not be logged."""
+
+
+@dataclass(slots=True)
+class Tracking:
+    """A transform's runs on their way to MLflow, one for each strategy that chunked anything.
+
+    They are logged while the caller goes on; whoever asks for the outcome waits, for a bounded
+    time.
+    """
+
+    publisher: Publisher
+    _run_keys: dict[str, str] = field(default_factory=dict)
+    _tracked: dict[str, Tracked] | None = None
+
+    def start(self) -> None:
+        """Begin with what takes seconds, before there is a run to log."""
+        self.publisher.start()
+
+    def log(self, config: Config, record: Mapping[str, Any]) -> None:
+        """Keep a run's record in the lake, and send it off; without `mlflow` do neither."""
+        if config.mlflow is None:
+            return
+        record_run(config.lake, record)
+        self._run_keys[record["run_key"]] = record["strategy"]
+        self.publisher.send(record)
+
+    @property
+    def under_way(self) -> bool:
+        """Whether `outcome` may have to wait."""
+        return bool(self._run_keys) and self._tracked is None
+
+    def outcome(self, strategy: str) -> Tracked:
+        """What became of a strategy's run; the first call waits for all of them."""
+        if self._tracked is None:
+            self._tracked = {}
+            for result in self.publisher.results():
+                self._tracked[self._run_keys[result.run_key]] = (
+                    Tracked(note=result.message)
+                    if isinstance(result, TrackingFailed)
+                    else Tracked(result.mlflow_run_id)
+                )
+        return self._tracked.get(strategy, Tracked())
+
+    def close(self) -> None:
+        """Give up; records that were kept stay pending."""
+        self.publisher.close()
+
+
+def record_of(
     config: Config,
     strategy: StrategyConfig,
     documents: Table,
@@ -21,16 +78,12 @@ def track(
     figures: Mapping[str, Figures],
     options: RunOptions,
     started_at: float,
-) -> tuple[str | None, str | None]:
-    """Keep the run's record in the lake, then log it.
-
-    Returns:
-        The MLflow run's id, or null; and what to tell the user, or null.
-    """
+) -> dict[str, Any]:
+    """The record of a strategy's run."""
     overall = Figures()
     for one in figures.values():
         overall = overall.merge(one)
-    record = new_record(
+    return new_record(
         pipeline=config.name,
         stage="transform",
         run_id=options.run_id,
@@ -43,6 +96,9 @@ def track(
             "strategy_fingerprint": strategy.fingerprint(),
             "gristmill_version": version("gristmill"),
             "workers": options.workers,
+            "policy": strategy.policy.as_value(),
+            # Of the strategies only this one's policy has a say in the figures.
+            "config": {key: value for key, value in config.raw.items() if key != "strategies"},
         },
         metrics={
             "documents": counts.get("documents", 0),
@@ -61,9 +117,3 @@ def track(
         configuration=config.raw,
         policy=strategy.policy.as_value(),
     )
-    record_run(config.lake, record)
-    options.progress.note("logging the run to MLflow")
-    outcome = publish(config, record)
-    if isinstance(outcome, TrackingFailed):
-        return None, outcome.message
-    return (outcome.mlflow_run_id, None) if outcome is not None else (None, None)

@@ -22,6 +22,7 @@ from pipelines import tracking, tracking_worker
 from pipelines.config import Config, MlflowConfig, SourceConfig
 from pipelines.tracking import (
     Published,
+    Publisher,
     TrackingFailed,
     new_record,
     pending,
@@ -219,7 +220,7 @@ def test_deleted_experiment_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     from mlflow import MlflowClient
 
-    (tmp_path / "db").mkdir()
+    tracking_worker.make_store(tmp_path / "db/mlflow.db")
     client = MlflowClient(f"sqlite:///{tmp_path}/db/mlflow.db")
     client.delete_experiment(client.create_experiment("handbook"))
     result = publish(config(tmp_path), record())
@@ -283,7 +284,7 @@ def test_refused_costs_nothing(tmp_path: Path) -> None:
 
 @needs_mlflow
 def test_hanging_server_costs_a_bounded_time(tmp_path: Path, hanging: int) -> None:
-    failed_within(config(tmp_path, f"http://127.0.0.1:{hanging}"), record(), 22)
+    failed_within(config(tmp_path, f"http://127.0.0.1:{hanging}"), record(), 16)
 
 
 def test_time_limit_ends_whatever_hangs(
@@ -296,7 +297,7 @@ def test_time_limit_ends_whatever_hangs(
 
 @needs_mlflow
 def test_server_that_answers_with_errors(tmp_path: Path, failing: int) -> None:
-    failed_within(config(tmp_path, f"http://127.0.0.1:{failing}"), record(), 22)
+    failed_within(config(tmp_path, f"http://127.0.0.1:{failing}"), record(), 16)
 
 
 @needs_mlflow
@@ -364,31 +365,79 @@ def test_keys(key: str, expected: str) -> None:
     assert tracking_worker.valid_key(key) == expected
 
 
-@pytest.mark.slow
-def test_real_server(tmp_path: Path) -> None:
-    if find_spec("flask") is None or not HAS_MLFLOW:
-        pytest.skip("needs the full mlflow package, whose server the skinny one does not have")
-    port = free_port()
-    log = tmp_path / "server.log"
-    with open(log, "wb") as output:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1",
-             "--backend-store-uri", f"sqlite:///{tmp_path}/server.db"],
-            cwd=tmp_path, stdout=output, stderr=output, start_new_session=True,
-        )  # fmt: skip
-    try:
-        deadline = time.monotonic() + 150
-        while time.monotonic() < deadline:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.5)
-        settings, run = config(tmp_path, f"http://127.0.0.1:{port}"), record()
+def test_named_things_become_parameters_of_their_own() -> None:
+    rules = [{"name": "md", "when": {"path": "*.md"}}, {"name": "none"}]
+    odd = [{"name": "a"}, {"name": "a"}]
+    values = tracking_worker.parameters(
+        record(parameters={"policy": {"default": {"chunker": "fixed"}, "rules": rules}, "odd": odd})
+    )
+    assert values == {
+        "policy.default.chunker": "fixed",
+        "policy.rules.md.when.path": "*.md",
+        "policy.rules.none": "{}",
+        "odd": '[{"name": "a"}, {"name": "a"}]',
+    }
+
+
+@needs_mlflow
+def test_killed_while_making_the_store_leaves_none(tmp_path: Path) -> None:
+    script = f"""
+        import os, sys
+        from pathlib import Path
+        import alembic.command
+        upgrade = alembic.command.upgrade
+        def deadly(*arguments, **options):
+            upgrade(*arguments, **options)
+            os.kill(os.getpid(), 9)
+        alembic.command.upgrade = deadly
+        from pipelines.tracking_worker import make_store
+        make_store(Path({str(tmp_path)!r}) / "db/mlflow.db")
+    """
+    died = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False)
+    assert died.returncode == -9
+    assert not (tmp_path / "db/mlflow.db").exists()
+    assert isinstance(publish(config(tmp_path), record()), Published)
+    assert len(stored(tmp_path)) == 1
+
+
+@needs_mlflow
+def test_a_driver_that_died_logs_nothing_more(tmp_path: Path) -> None:
+    settings = config(tmp_path)
+    assert settings.mlflow is not None
+    task = {**tracking._task(settings.mlflow), "driver": -1}
+    lines = f"{json.dumps(task)}\n{json.dumps(record())}\n"
+    done = subprocess.run(
+        [sys.executable, "-m", "pipelines.tracking_worker"],
+        input=lines, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    assert stored(tmp_path) == []
+
+
+@needs_mlflow
+def test_the_caller_goes_on_while_a_run_is_logged(tmp_path: Path) -> None:
+    settings, runs = config(tmp_path), [record("run-1"), record("run-2")]
+    publisher = Publisher(settings)
+    start = time.monotonic()
+    publisher.start()
+    for run in runs:
         record_run(settings.lake, run)
-        first = publish(settings, run)
-        assert isinstance(first, Published), (first, log.read_text())
-        assert publish(settings, run) == Published(run["run_key"], first.mlflow_run_id, True)
-    finally:
-        os.killpg(server.pid, 15)
-        server.wait(30)
+        publisher.send(run)
+    assert time.monotonic() - start < 1
+    results = publisher.results()
+    assert [type(result) for result in results] == [Published] * 2
+    assert [result.run_key for result in results] == [run["run_key"] for run in runs]
+    assert publisher.results() == []
+    assert pending(settings.lake) == []
+
+
+def test_what_was_given_up_stays_pending(tmp_path: Path, hanging: int) -> None:
+    settings, run = config(tmp_path, f"http://127.0.0.1:{hanging}"), record()
+    publisher = Publisher(settings)
+    record_run(settings.lake, run)
+    publisher.send(run)
+    publisher.close()
+    (result,) = publisher.results()
+    assert isinstance(result, TrackingFailed)
+    assert "the command ended before" in result.message
+    assert len(pending(settings.lake)) == 1
