@@ -1,22 +1,21 @@
-"""The files of a records source: one local file, a folder or glob of them, or blobs."""
+"""The local files of a records source: one file, a folder, or a pattern."""
 
 from __future__ import annotations
 
-import atexit
 import glob
+import logging
 import os
-import shutil
-import tempfile
-import threading
+import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from lineage.errors import ConfigError
 from pipelines.ingest.sources import keys
 from pipelines.ingest.sources.base import SourceUnavailable
 from pipelines.ingest.sources.globs import Globs
 
+_LOG = logging.getLogger(__name__)
 TABLE_SUFFIXES = (".parquet", ".jsonl", ".ndjson", ".csv", ".tsv")
 
 
@@ -26,123 +25,131 @@ class TableFile:
 
     path: str
     name: str
-    """Last part of its own name, whose suffix is the format."""
+    """Its own name, below the source's root; the suffix is the format."""
     uri: str
     version: str
+    local: bool = True
+    """Whether `path` is the table itself, and no copy that nobody else writes to."""
 
 
 def local_files(uri: str, globs: Globs, where: str) -> Iterator[TableFile]:
     """The tables at a local path: a file, a folder (by `globs`), or a pattern with `*`.
 
+    Symbolic links in a folder are not followed.
+
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none, or it is no regular file.
+        SourceUnavailable: some folder or file cannot be looked at.
     """
     if os.path.isdir(uri):
-        paths = [path for path in _below(uri, globs)]
-    elif os.path.exists(uri) or not glob.has_magic(uri):
-        paths = [uri]
+        found = list(_below(uri, globs, where))
+    elif os.path.lexists(uri) or not glob.has_magic(uri):
+        found = [(uri, os.path.basename(uri))]
     else:
-        paths = sorted(p for p in glob.glob(uri, recursive=True) if p.endswith(TABLE_SUFFIXES))
-    if not paths:
-        raise ConfigError(
-            f"{where}: {uri!r} holds no table of records; supported are "
-            f"{', '.join(TABLE_SUFFIXES)}, and `include` must match"
-        )
-    for path in paths:
+        root = _folder_of(uri)
+        paths = sorted(p for p in glob.glob(uri, recursive=True) if is_table(p))
+        found = [(path, os.path.relpath(path, root)) for path in paths]
+    if not found:
+        raise ConfigError(no_table(uri, where))
+    for path, name in found:
         try:
             status = os.stat(path)
         except FileNotFoundError:
             raise ConfigError(
-                f"{where}: the table {path!r} does not exist; create it, or correct the path"
+                f"{where}: the table {keys.printable(path)!r} does not exist; create it, or "
+                "correct the path"
             ) from None
         except OSError as error:
-            raise SourceUnavailable(f"{where}: {path!r} cannot be read: {error}") from error
-        version = f"{status.st_size}:{status.st_mtime_ns}:{status.st_ino}"
-        yield TableFile(path, os.path.basename(path), keys.uri_of("file://", path), version)
+            raise unreadable(path, where, error) from error
+        if not stat.S_ISREG(status.st_mode):
+            raise ConfigError(
+                f"{where}: {keys.printable(path)!r} is not a regular file; name a table of "
+                f"records ({', '.join(TABLE_SUFFIXES)})"
+            )
+        yield TableFile(path, keys.escape(name), keys.uri_of("file://", path), _version(status))
 
 
-def _below(folder: str, globs: Globs) -> Iterator[str]:
-    for base, folders, names in os.walk(folder):
+def is_table(name: str) -> bool:
+    """Whether a file of this name is a table of records."""
+    return name.lower().endswith(TABLE_SUFFIXES)
+
+
+def no_table(uri: str, where: str) -> str:
+    """The message for a place without any table."""
+    return (
+        f"{where}: {uri!r} holds no table of records; supported are "
+        f"{', '.join(TABLE_SUFFIXES)}, and `include` must match"
+    )
+
+
+def unreadable(path: str, where: str, error: OSError) -> SourceUnavailable:
+    """The error for a file or folder that is there and cannot be read."""
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return SourceUnavailable(
+        f"{where}: {keys.printable(path)!r} cannot be read: {reason}; check its rights"
+    )
+
+
+@contextmanager
+def reading(file: TableFile, where: str) -> Iterator[None]:
+    """Tell a table that cannot be read, or that somebody writes to meanwhile, as what it is.
+
+    Raises:
+        SourceUnavailable: rows may be missing, so none may be taken for deleted.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise unreadable(file.path, where, error) from error
+    except ConfigError:
+        _check_unmoved(file, where)
+        raise
+    _check_unmoved(file, where)
+
+
+def _check_unmoved(file: TableFile, where: str) -> None:
+    if not file.local:
+        return
+    try:
+        now = _version(os.stat(file.path))
+    except OSError:
+        now = "gone"
+    if now != file.version:
+        raise SourceUnavailable(
+            f"{where}: the table {file.name!r} was written to while it was read, so rows may be "
+            "missing; run the command again once it is complete"
+        )
+
+
+def _version(status: os.stat_result) -> str:
+    return f"{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}:{status.st_ino}"
+
+
+def _folder_of(pattern: str) -> str:
+    """The folder that a pattern starts from."""
+    folder = os.path.dirname(pattern)
+    while glob.has_magic(folder):
+        folder = os.path.dirname(folder)
+    return folder
+
+
+def _below(folder: str, globs: Globs, where: str) -> Iterator[tuple[str, str]]:
+    def fail(error: OSError) -> None:
+        raise unreadable(error.filename or folder, where, error) from error
+
+    for base, folders, names in os.walk(folder, onerror=fail):
         relative = os.path.relpath(base, folder)
         prefix = "" if relative == "." else f"{relative}/"
         folders[:] = sorted(name for name in folders if globs.enters(prefix + name))
         for name in sorted(names):
-            if name.lower().endswith(TABLE_SUFFIXES) and globs.match(prefix + name):
-                yield os.path.join(base, name)
-
-
-class BlobTables:
-    """Tables in a container, copied to a temporary folder once for each process and version."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._folder: str | None = None
-        self._owner = -1
-        self._copies: dict[tuple[str, str], str] = {}
-
-    def files(self, uri: str, globs: Globs, where: str) -> Iterator[TableFile]:
-        """The tables at `uri`: a blob, or a path that holds some (by `globs`).
-
-        Raises:
-            ConfigError: there is none, or the container lets nobody in.
-            SourceUnavailable: it does not answer.
-        """
-        from azure.core.exceptions import AzureError
-
-        from pipelines.ingest.sources.azure_client import ContainerAddress, client, explain, pages
-
-        address = ContainerAddress.parse(uri, where)
-        try:
-            container = client(address, where)
-            name = address.prefix.rstrip("/")
-            found: dict[str, Any] = {}
-            for page in pages(container, name_starts_with=name or None):
-                for blob in page:
-                    inside = blob.name.startswith(address.prefix) and globs.match(
-                        blob.name[len(address.prefix) :]
-                    )
-                    if blob.name == name or (inside and blob.name.lower().endswith(TABLE_SUFFIXES)):
-                        found[blob.name] = blob
-            if name in found:
-                found = {name: found[name]}
-            if not found:
-                raise ConfigError(
-                    f"{where}: {uri!r} holds no table of records; supported are "
-                    f"{', '.join(TABLE_SUFFIXES)}, and `include` must match"
+            path = os.path.join(base, name)
+            if not is_table(name) or not globs.match(prefix + name):
+                continue
+            if os.path.islink(path):
+                _LOG.warning(
+                    "%s: %r is a symbolic link, which is not followed; name the table itself",
+                    where,
+                    keys.printable(path),
                 )
-            for blob in found.values():
-                yield TableFile(
-                    path=self._copy(container, blob),
-                    name=blob.name.rpartition("/")[2],
-                    uri=keys.uri_of(address.base, blob.name),
-                    version=blob.etag.strip('"'),
-                )
-        except AzureError as error:
-            raise explain(error, address, where) from error
-
-    def _copy(self, container: Any, blob: Any) -> str:
-        from azure.core import MatchConditions
-
-        from pipelines.ingest.sources.azure_client import patiently
-
-        etag = blob.etag.strip('"')
-        with self._lock:
-            if self._folder is None or self._owner != os.getpid():
-                self._folder, self._owner = (
-                    tempfile.mkdtemp(prefix="gristmill-records-"),
-                    os.getpid(),
-                )
-                self._copies = {}
-                atexit.register(shutil.rmtree, self._folder, ignore_errors=True)
-            key = (f"{container.url}/{blob.name}", etag)
-            if key not in self._copies:
-                path = os.path.join(self._folder, str(len(self._copies)))
-                download = patiently(
-                    lambda: container.download_blob(
-                        blob.name, etag=f'"{etag}"', match_condition=MatchConditions.IfNotModified
-                    )
-                )
-                with open(path, "wb") as file:
-                    download.readinto(file)
-                self._copies[key] = path
-            return self._copies[key]
+                continue
+            yield path, prefix + name

@@ -1,4 +1,4 @@
-"""Reading tables of records row by row: JSON lines, delimited text, Parquet.
+"""Tables of records as text, row by row: JSON lines and delimited values.
 
 Each format lists its rows in a stream, and reads a single row again by its place.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import threading
-from collections import OrderedDict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, Protocol
 
@@ -17,19 +17,24 @@ from pipelines.ingest.sources.base import MAX_DOCUMENT_BYTES
 from pipelines.ingest.sources.record_rows import Place, Row
 
 _MAX_LINE_BYTES = 2 * MAX_DOCUMENT_BYTES
-_BATCH_ROWS = 256
-_BATCHES_KEPT = 8
 _csv_lock = threading.Lock()
 
 
 class Table(Protocol):
     """A file of records."""
 
-    def rows(self, columns: Sequence[str]) -> Iterator[Row]:
-        """All rows in order. A column that a row lacks is missing from its values.
+    def header(self) -> Sequence[str] | None:
+        """The columns of every row; null where each row says for itself what it has.
 
         Raises:
-            ConfigError: the file as a whole is not of its format, or lacks `columns[0]`.
+            ConfigError: the file as a whole is not of its format.
+        """
+
+    def rows(self, columns: Sequence[str]) -> Iterator[Row]:
+        """All rows in order, at least with `columns`; those a row lacks are not in its values.
+
+        Raises:
+            ConfigError: the file as a whole is not of its format.
         """
 
     def row(self, place: Place, columns: Sequence[str]) -> Mapping[str, Any] | None:
@@ -40,6 +45,8 @@ def open_table(path: str, name: str) -> Table:
     """The table in the file at `path`; `name` tells its format and is used in messages."""
     suffix = name.lower().rpartition(".")[2]
     if suffix == "parquet":
+        from pipelines.ingest.sources.record_parquet import ParquetTable
+
         return ParquetTable(path, name)
     if suffix in ("jsonl", "ndjson"):
         return JsonLines(path)
@@ -55,6 +62,9 @@ class JsonLines:
 
     def __init__(self, path: str) -> None:
         self._path = path
+
+    def header(self) -> None:
+        """See `Table.header`."""
 
     def rows(self, columns: Sequence[str]) -> Iterator[Row]:
         """See `Table.rows`."""
@@ -124,11 +134,35 @@ class Delimited:
         self._delimiter = delimiter
         self._header: list[str] | None = None
 
+    def header(self) -> Sequence[str]:
+        """See `Table.header`."""
+        if self._header is None:
+            with open(self._path, "rb") as file:
+                if self._delimiter is None:
+                    line = file.readline(1 << 20).decode("utf-8-sig", "replace")
+                    self._delimiter = max(",;\t|", key=line.count)
+                    file.seek(0)
+                first = next(_Records(file, 0, self._delimiter).read(), None)
+            if first is None:
+                raise self._unusable("is empty")
+            _, cells, problem = first
+            if problem is not None:
+                raise self._unusable(f"has no header in UTF-8 that can be read ({problem[1]})")
+            names = [cell.strip() for cell in cells]
+            twice = [name for name, count in Counter(names).items() if count > 1 and name]
+            if twice:
+                raise self._unusable(f"has the column {twice[0]!r} twice")
+            self._header = names
+        return self._header
+
+    def _unusable(self, why: str) -> ConfigError:
+        return ConfigError(
+            f"the table {self._name!r} {why}; its first row names the columns, each once"
+        )
+
     def rows(self, columns: Sequence[str]) -> Iterator[Row]:
         """See `Table.rows`."""
-        header = self._read_header()
-        if columns[0] not in header:
-            raise ConfigError(_no_column(self._name, columns[0], header))
+        header = self.header()
         with open(self._path, "rb") as file:
             records = _Records(file, 0, self._delimiter or ",")
             next(records.read(), None)
@@ -137,7 +171,7 @@ class Delimited:
 
     def row(self, place: Place, columns: Sequence[str]) -> Mapping[str, Any] | None:
         """See `Table.row`."""
-        header = self._read_header()
+        header = self.header()
         with open(self._path, "rb") as file:
             file.seek(place.first)
             records = _Records(file, place.first, self._delimiter or ",")
@@ -146,29 +180,13 @@ class Delimited:
                 return None if row.problem else row.values
         return None
 
-    def _read_header(self) -> list[str]:
-        if self._header is None:
-            with open(self._path, "rb") as file:
-                if self._delimiter is None:
-                    line = file.readline(1 << 20).decode("utf-8-sig", "replace")
-                    self._delimiter = max(",;\t|", key=line.count)
-                    file.seek(0)
-                found = next(_Records(file, 0, self._delimiter).read(), None)
-            if found is None or found[2]:
-                why = "is empty" if found is None else f"has no header: {found[2][1]}"
-                raise ConfigError(
-                    f"the table {self._name!r} {why}; its first row names the columns"
-                )
-            self._header = [cell.strip() for cell in found[1]]
-        return self._header
-
     def _row(
         self,
         number: int,
         offset: int,
         cells: list[str],
         problem: tuple[str, str] | None,
-        header: list[str],
+        header: Sequence[str],
     ) -> Row:
         place = Place(offset)
         if problem is None and len(cells) != len(header):
@@ -177,13 +195,17 @@ class Delimited:
 
 
 class _Records:
-    """Rows of a delimited file with the byte offset at which each begins."""
+    """Rows of a delimited file with the byte offset at which each begins.
+
+    A row that cannot be read ends with its first line: a quote that is never closed costs one
+    row, and not all that follow.
+    """
 
     def __init__(self, file: BinaryIO, offset: int, delimiter: str) -> None:
         self._file = file
         self._offset = offset
         self._delimiter = delimiter
-        self._start = offset
+        self._first_line_end: int | None = None
         self._bad: str | None = None
 
     def read(self) -> Iterator[tuple[int, list[str], tuple[str, str] | None]]:
@@ -191,111 +213,36 @@ class _Records:
         with _csv_lock:
             # The module's default of 128 KiB is a setting of the whole process; only raise it.
             csv.field_size_limit(max(csv.field_size_limit(), _MAX_LINE_BYTES))
-        reader = csv.reader(self._text(), delimiter=self._delimiter, strict=True)
+        reader = self._reader()
         while True:
-            self._start, self._bad = self._offset, None
+            start, self._first_line_end, self._bad = self._offset, None, None
             try:
                 cells = next(reader)
             except StopIteration:
                 return
             except csv.Error as error:
-                yield self._start, [], ("malformed", str(error))
-                reader = csv.reader(self._text(), delimiter=self._delimiter, strict=True)
+                yield start, [], ("malformed", str(error))
+                if self._first_line_end is not None and self._first_line_end < self._offset:
+                    self._offset = self._first_line_end
+                    self._file.seek(self._offset)
+                reader = self._reader()
                 continue
             if self._bad:
-                yield self._start, [], ("malformed", self._bad)
+                yield start, [], ("malformed", self._bad)
             elif cells:
-                yield self._start, cells, None
+                yield start, cells, None
+
+    def _reader(self) -> Iterator[list[str]]:
+        return csv.reader(self._text(), delimiter=self._delimiter, strict=True)
 
     def _text(self) -> Iterator[str]:
         while line := self._file.readline(_MAX_LINE_BYTES):
             first = self._offset == 0
             self._offset += len(line)
+            if self._first_line_end is None:
+                self._first_line_end = self._offset
             try:
                 yield line.decode("utf-8-sig" if first else "utf-8")
             except UnicodeDecodeError as error:
                 self._bad = f"not UTF-8 at byte {error.start} of a line"
                 yield line.decode("utf-8", "replace")
-
-
-class ParquetTable:
-    """A Parquet file, read a few hundred rows at a time."""
-
-    def __init__(self, path: str, name: str) -> None:
-        self._path = path
-        self._name = name
-        self._lock = threading.Lock()
-        self._batches: OrderedDict[tuple[int, int], list[dict[str, Any]]] = OrderedDict()
-        self._cursor: tuple[int, int, Iterator[Any]] | None = None
-
-    def rows(self, columns: Sequence[str]) -> Iterator[Row]:
-        """See `Table.rows`."""
-        import pyarrow as pa
-
-        try:
-            with self._open() as file:
-                present = self._present(file, columns)
-                number = 0
-                for group in range(file.num_row_groups):
-                    index = 0
-                    for batch in file.iter_batches(_BATCH_ROWS, [group], present):
-                        for values in batch.to_pylist():
-                            number += 1
-                            yield Row(number, Place(group, index), values)
-                            index += 1
-        except (pa.ArrowException, OSError) as error:
-            raise ConfigError(
-                f"the table {self._name!r} cannot be read as Parquet: {error}; write it again"
-            ) from error
-
-    def row(self, place: Place, columns: Sequence[str]) -> Mapping[str, Any] | None:
-        """See `Table.row`. Reading in the order of the rows is cheap."""
-        import pyarrow as pa
-
-        number, within = divmod(place.second, _BATCH_ROWS)
-        with self._lock:
-            try:
-                batch = self._batch(place.first, number, columns)
-            except (pa.ArrowException, OSError, IndexError):
-                return None
-        return batch[within] if within < len(batch) else None
-
-    def _batch(self, group: int, number: int, columns: Sequence[str]) -> list[dict[str, Any]]:
-        wanted = (group, number)
-        if wanted not in self._batches:
-            if self._cursor is None or self._cursor[0] != group or self._cursor[1] > number:
-                file = self._open()
-                present = self._present(file, columns)
-                self._cursor = (group, 0, file.iter_batches(_BATCH_ROWS, [group], present))
-            _, at, batches = self._cursor
-            for batch in batches:
-                at += 1
-                self._cursor = (group, at, batches)
-                if at > number:
-                    self._batches[wanted] = batch.to_pylist()
-                    break
-            else:
-                raise IndexError(number)
-            while len(self._batches) > _BATCHES_KEPT:
-                self._batches.popitem(last=False)
-        return self._batches[wanted]
-
-    def _open(self) -> Any:
-        import pyarrow.parquet as pq
-
-        # pre_buffer would read whole row groups ahead.
-        return pq.ParquetFile(self._path, pre_buffer=False)
-
-    def _present(self, file: Any, columns: Sequence[str]) -> list[str]:
-        names = file.schema_arrow.names
-        if columns[0] not in names:
-            raise ConfigError(_no_column(self._name, columns[0], names))
-        return [column for column in columns if column in names]
-
-
-def _no_column(name: str, column: str, present: Sequence[str]) -> str:
-    shown = ", ".join(present[:12]) + (" …" if len(present) > 12 else "")
-    return (
-        f"the table {name!r} has no column {column!r}; it has {shown}. Name the right one under "
-        "`records`, for example `records: {key: id, text: body}`"
-    )

@@ -7,24 +7,29 @@ so a row that only moves, or whose ACL or labels change, keeps its version.
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
+import time
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from lineage.acl import Acl
-from lineage.errors import GristmillError
+from lineage.errors import ConfigError, GristmillError
 from pipelines.config import RecordsConfig
 from pipelines.ingest.sources import acls, keys, record_rows
 from pipelines.ingest.sources.base import Fetched, FetchError, Listed, too_large
 from pipelines.ingest.sources.globs import Globs
-from pipelines.ingest.sources.record_files import BlobTables, TableFile, local_files
+from pipelines.ingest.sources.record_blobs import BlobTables
+from pipelines.ingest.sources.record_files import TableFile, local_files, reading
 from pipelines.ingest.sources.record_rows import BadRow, Place, Row
 from pipelines.ingest.sources.record_tables import Table, open_table
 
+_LOG = logging.getLogger(__name__)
+_RENEWAL_SECONDS = 10.0
 _blobs = BlobTables()
 _indexes: dict[object, _Index] = {}
 _lock = threading.Lock()
@@ -49,16 +54,46 @@ class RecordsSource:
         """See `Source.list`; a row that cannot be a document is listed with a problem."""
         seen: set[int] = set()
         columns = record_rows.columns_of(self.records)
+        never = set(self.records.acl.values())
+        state: list[TableFile] = []
         for file in self._files():
-            for row in open_table(file.path, file.name).rows(columns):
-                yield self._listed(file, row, seen)
+            state.append(file)
+            table = open_table(file.path, file.name)
+            with reading(file, self._where):
+                header = table.header()
+                self._check_columns(file, header)
+                for row in table.rows(columns):
+                    never -= row.values.keys()
+                    yield self._listed(file, row, seen, explicit=header is not None)
+        if seen and never:
+            _LOG.warning(
+                "%s: no row has the column %s, which `records.acl` names; check its spelling",
+                self._where,
+                ", ".join(map(repr, sorted(never))),
+            )
+        with _lock:
+            index = _indexes.get(self._identity)
+            if index is not None and index.state != tuple(state):
+                del _indexes[self._identity]
 
     def fetch(self, listed_key: str, version: str) -> Fetched:
         """See `Source.fetch`."""
         try:
-            found = self._index().find(keys.name_of(listed_key), self.records)
+            index = self._index()
+            try:
+                return self._fetch(index, listed_key, version)
+            except FetchError:
+                renewed = self._index(instead_of=index)
+                if renewed is index:
+                    raise
+                return self._fetch(renewed, listed_key, version)
         except (GristmillError, OSError) as error:
+            if isinstance(error, FetchError):
+                raise
             raise FetchError("transient_io", f"the table cannot be read: {error}") from error
+
+    def _fetch(self, index: _Index, listed_key: str, version: str) -> Fetched:
+        found = index.find(keys.name_of(listed_key), self.records)
         if found is None:
             raise FetchError("not_found", "the row is gone since it was listed")
         try:
@@ -69,27 +104,51 @@ class RecordsSource:
             raise FetchError("changed_during_read", "the row has changed since it was listed")
         return Fetched(text, version)
 
-    def _files(self) -> Iterator[TableFile]:
-        where = f"sources[{self.name}].uri"
-        if "://" in self.uri:
-            return _blobs.files(self.uri, self.globs, where)
-        return local_files(self.uri, self.globs, where)
+    @property
+    def _where(self) -> str:
+        return f"sources[{self.name}].uri"
 
-    def _index(self) -> _Index:
-        """Where each key is, found out once for each process and state of the files."""
+    @property
+    def _identity(self) -> object:
+        return self.uri, self.globs, self.records.key
+
+    def _files(self) -> Iterator[TableFile]:
         if "://" in self.uri:
-            # A container is asked once: the rows' versions tell if it has moved on since.
-            state: object = None
-        else:
-            state = tuple(self._files())
+            return _blobs.files(self.uri, self.globs, self._where)
+        return local_files(self.uri, self.globs, self._where)
+
+    def _index(self, instead_of: _Index | None = None) -> _Index:
+        """Where each key is, found out once for each process and state of the files.
+
+        Args:
+            instead_of: an index that has just failed. It is built anew if the files have moved
+                on since; a container is asked no more than every few seconds.
+        """
         with _lock:
-            identity = (self.uri, self.globs, self.records.key)
-            found = _indexes.get(identity)
-            if found is None or found.state != state:
-                found = _indexes[identity] = _Index(state, tuple(self._files()), self.records)
+            found = _indexes.get(self._identity)
+            if found is not None and found is instead_of:
+                patience = _RENEWAL_SECONDS if "://" in self.uri else 0.0
+                if time.monotonic() - found.checked < patience:
+                    return found
+                found.checked = time.monotonic()
+                if tuple(self._files()) == found.state:
+                    return found
+                found = None
+            if found is None:
+                found = _indexes[self._identity] = _Index(tuple(self._files()), self.records)
             return found
 
-    def _listed(self, file: TableFile, row: Row, seen: set[int]) -> Listed:
+    def _check_columns(self, file: TableFile, header: Sequence[str] | None) -> None:
+        for column in (self.records.key, self.records.text):
+            if header is not None and column not in header:
+                shown = ", ".join(header[:12]) + (" …" if len(header) > 12 else "")
+                raise ConfigError(
+                    f"sources[{self.name}].records: the table {file.name!r} has no column "
+                    f"{column!r}; it has {shown}. Name the right one, for example "
+                    "`records: {key: id, text: body}`"
+                )
+
+    def _listed(self, file: TableFile, row: Row, seen: set[int], *, explicit: bool) -> Listed:
         problem, key, text = row.problem, None, b""
         values = row.values
         try:
@@ -121,7 +180,7 @@ class RecordsSource:
             modified_at=_of(values, columns.modified_at, record_rows.time_of),
             acl=acls.resolve(
                 file=None,
-                stated=None if row.problem else acls.from_columns(columns.acl, values),
+                stated=None if row.problem else _acl(columns.acl, values, explicit),
                 folder=None,
                 default=self.default,
             ),
@@ -142,12 +201,28 @@ def _number(key: str) -> int:
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest())
 
 
+def _acl(columns: Mapping[str, str], values: Mapping[str, Any], explicit: bool) -> Acl | None:
+    """The ACL in a row's columns. Columns that are not there at all are no way to say nothing.
+
+    Args:
+        columns: ACL list to column.
+        values: the row's.
+        explicit: whether a row of this table has all columns, rather than only those that it
+            has something to say in.
+    """
+    missing = [column for column in columns.values() if column not in values]
+    if missing and (explicit or len(missing) == len(columns)):
+        return Acl.unknown(f"column: there is no column {missing[0]!r}")
+    return acls.from_columns(columns, values)
+
+
 class _Index:
     """Place of every key, 28 bytes a row."""
 
-    def __init__(self, state: object, files: tuple[TableFile, ...], config: RecordsConfig) -> None:
+    def __init__(self, state: tuple[TableFile, ...], config: RecordsConfig) -> None:
         self.state = state
-        self._tables: list[Table] = [open_table(file.path, file.name) for file in files]
+        self.checked = time.monotonic()
+        self._tables: list[Table] = [open_table(file.path, file.name) for file in state]
         numbers, tables = array("Q"), array("i")
         first, second = array("q"), array("q")
         for index, table in enumerate(self._tables):

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from lineage import Acl
+from pipelines.config import RecordsConfig
 from pipelines.ingest.sources import Listed
 from pipelines.ingest.sources.globs import Globs
 from pipelines.ingest.sources.local import LocalSource
+from pipelines.ingest.sources.records import RecordsSource
 
 NOBODY = 65534
 
@@ -47,3 +49,10 @@ def unprivileged() -> Iterator[None]:
         yield
     finally:
         os.seteuid(0)
+
+
+def records(path: Path | str, **settings: Any) -> RecordsSource:
+    """A table of records; `settings` are those of the source and of its `records`."""
+    own = {"default": settings.pop("default", None), "labels": settings.pop("own_labels", {})}
+    include = tuple(settings.pop("include", ("**/*",)))
+    return RecordsSource("table", str(path), RecordsConfig(**settings), globs=Globs(include), **own)

@@ -1,0 +1,445 @@
+"""Tables of records: a row is a document, a bad row is one reject, and the rest goes on."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import logging
+import os
+import pickle
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from source_tools import records, unprivileged
+
+from lineage import Acl
+from lineage.errors import ConfigError
+from pipelines.ingest.sources import FetchError, Listed, SourceUnavailable
+
+KINDS = ("parquet", "jsonl", "csv")
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> Path:
+    """The same rows in any of the three formats."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path, row_group_size=300)
+    elif path.suffix == ".jsonl":
+        path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    else:
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(
+                {k: json.dumps(v) if isinstance(v, list) else v for k, v in row.items()}
+                for row in rows
+            )
+    return path
+
+
+def found(path: Path, **settings: Any) -> dict[str, Listed]:
+    return {one.key: one for one in records(path, **settings).list()}
+
+
+def texts(path: Path, **settings: Any) -> dict[str, str]:
+    source = records(path, **settings)
+    return {
+        one.key: source.fetch(one.key, one.version).data.decode()
+        for one in source.list()
+        if one.problem is None
+    }
+
+
+def refusal(path: Path, key: str, version: str, **settings: Any) -> str:
+    with pytest.raises(FetchError) as caught:
+        records(path, **settings).fetch(key, version)
+    return caught.value.error_class
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_are_documents_with_all_that_their_columns_say(tmp_path: Path, kind: str) -> None:
+    rows = [
+        {"nr": "T-1", "body": "Über\nzwei Zeilen, \"ja\"", "name": "One", "type": "text/markdown",
+         "when": "2026-02-03T04:05:06+01:00", "readers": ["hr", "it"], "team": "blue"},
+        {"nr": "T-2", "body": "", "name": "", "type": "", "when": "", "readers": [], "team": ""},
+    ]  # fmt: skip
+    columns = {
+        "key": "nr", "text": "body", "title": "name", "media_type": "type", "modified_at": "when",
+        "acl": {"allow_groups": "readers"}, "labels": {"owner": "team"},
+    }  # fmt: skip
+    path = write(tmp_path / f"my tickets.{kind}", rows)
+    listed = found(path, own_labels={"source": "desk"}, **columns)
+    one, two = listed["T-1"], listed["T-2"]
+    assert one.uri == f"{path.as_uri()}#T-1"
+    assert (one.title, one.media_type) == ("One", "text/markdown")
+    assert one.modified_at == datetime(2026, 2, 3, 3, 5, 6, tzinfo=UTC)
+    assert one.acl == Acl(state="explicit", allow_groups=("hr", "it"), origin="column")
+    assert dict(one.labels) == {"source": "desk", "owner": "blue"}
+    assert dict(two.labels) == {"source": "desk"}
+    assert (two.acl.state, two.acl.allow_groups) == ("explicit", ())
+    assert texts(path, **columns) == {"T-1": 'Über\nzwei Zeilen, "ja"', "T-2": ""}
+    assert one.size == len('Über\nzwei Zeilen, "ja"'.encode())
+
+
+_CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
+
+
+@settings(max_examples=40, deadline=None)
+@given(rows=st.dictionaries(_CELLS.filter(bool), _CELLS, min_size=1, max_size=6))
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_text_comes_back_as_it_was(
+    tmp_path_factory: pytest.TempPathFactory, kind: str, rows: dict[str, str]
+) -> None:
+    path = tmp_path_factory.mktemp("rows") / f"t.{kind}"
+    write(path, [{"id": key, "text": text} for key, text in rows.items()])
+    assert sorted(texts(path).values()) == sorted(rows.values())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_bad_row_is_one_reject_and_the_rest_goes_on(tmp_path: Path, kind: str) -> None:
+    rows: list[dict[str, Any]] = [
+        {"id": "a", "text": "first"},
+        {"id": None, "text": "no key"},
+        {"id": "", "text": "empty key"},
+        {"id": "a", "text": "the same key"},
+        {"id": "b", "text": "last"},
+    ]
+    path = write(tmp_path / f"t.{kind}", rows)
+    listed = list(records(path).list())
+    assert [one.problem and one.problem[0] for one in listed] == [
+        None, "malformed", "malformed", "malformed", None,
+    ]  # fmt: skip
+    reasons = [one.problem[1] for one in listed if one.problem]
+    assert [reason.partition(": ")[0] for reason in reasons] == [
+        f"t.{kind} row {n}" for n in (2, 3, 4)
+    ]
+    assert "the key 'a' is that of an earlier row" in reasons[2]
+    assert len({one.key for one in listed}) == 5
+    assert texts(path) == {"a": "first", "b": "last"}
+    assert [one.version for one in records(path).list()] == [one.version for one in listed]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "jsonl"])
+def test_null_texts_are_rejects(tmp_path: Path, kind: str) -> None:
+    path = write(
+        tmp_path / f"t.{kind}", [{"id": 1, "text": None}, {"id": 2, "text": "x"}, {"id": 3}]
+    )
+    assert {key: one.problem and one.problem[0] for key, one in found(path).items()} == {
+        "1": "malformed", "2": None, "3": "malformed",
+    }  # fmt: skip
+
+
+def test_bad_lines_of_json(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_bytes(
+        b'\xef\xbb\xbf{"id": 1, "text": "one"}\n\n   \n{"id": 2, "text": "cut\n'
+        b'[1]\nnull\n{"id": 3, "text": "\xff"}\n{"id": {}, "text": "x"}\n{"id": 4, "text": [1]}\n'
+        + b"["
+        * 100_000
+        + b'\n{"id": 5, "text": "\\ud800"}\r\n{"id": 6.5, "text": true}\n{"text": "no id"}\n'
+        b'{"id": 7, "text": "no line end"}'
+    )
+    listed = list(records(path).list())
+    problems = [one.problem[0] if one.problem else one.key for one in listed]
+    assert problems == [
+        "1", "malformed", "malformed", "malformed", "malformed", "malformed", "malformed",
+        "limit_depth", "5", "6.5", "malformed", "7",
+    ]  # fmt: skip
+    assert texts(path) == {"1": "one", "5": "\ufffd", "6.5": "true", "7": "no line end"}
+
+
+def test_bad_rows_of_csv(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(
+        b"\xef\xbb\xbfid;text\r\n1;one\r\n\r\n2;two;too many\r\n3\r\n4;\xff\r\n"
+        b'5;"never closed\r\n6;six\r\n7;"seven\r\nlines"\r\n8;a "quote" inside\r\n'
+        b'9;"closed"too early\r\n10;ten'
+    )
+    listed = list(records(path).list())
+    problems = [one.problem[0] if one.problem else one.key for one in listed]
+    assert problems == [
+        "1", "malformed", "malformed", "malformed", "malformed", "6", "7", "8", "malformed", "10",
+    ]  # fmt: skip
+    assert texts(path) == {
+        "1": "one", "6": "six", "7": "seven\r\nlines", "8": 'a "quote" inside', "10": "ten",
+    }  # fmt: skip
+
+
+def test_quotes_that_never_close_are_read_in_linear_time(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("id,text\n" + "".join(f'{n},"x{"" if n % 2 else chr(34)}\n'
+                                          for n in range(20_000)))  # fmt: skip
+    started = time.monotonic()
+    listed = list(records(path).list())
+    assert time.monotonic() - started < 20
+    assert sum(one.problem is None for one in listed) >= 10_000
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("t.csv", b"", "is empty"),
+        ("t.csv", b'"id,text\n', "has no header"),
+        ("t.csv", "id,text\n1,x\n".encode("utf-16"), "has no header in UTF-8"),
+        ("t.csv", b"id,text,id\n1,x,2\n", "has the column 'id' twice"),
+        ("t.csv", b"key,body\n1,x\n", "has no column 'id'; it has key, body"),
+        ("t.tsv", b"id\tbody\n1\tx\n", "has no column 'text'; it has id, body"),
+        ("t.parquet", b"", "cannot be read as Parquet"),
+        ("t.parquet", b"PAR1 and nothing else PAR1", "cannot be read as Parquet"),
+        ("t.parquet", b"id,text\n1,x\n", "cannot be read as Parquet"),
+    ],
+)
+def test_a_table_that_is_none_is_a_wrong_configuration(
+    tmp_path: Path, name: str, content: bytes, said: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        list(records(tmp_path / name).list())
+    assert said in str(caught.value)
+    assert name in str(caught.value)
+
+
+def test_a_parquet_file_without_the_columns(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.parquet", [{"key": 1, "body": "x"}])
+    with pytest.raises(ConfigError, match=r"has no column 'id'; it has key, body\. Name the right"):
+        list(records(path).list())
+
+
+# Access
+
+
+ACL = {"acl": {"allow_groups": "readers", "deny_users": "blocked"}}
+
+
+@pytest.mark.parametrize("kind", ["parquet", "jsonl"])
+def test_null_columns_say_nothing_and_broken_ones_permit_nobody(tmp_path: Path, kind: str) -> None:
+    rows: list[dict[str, Any]] = [
+        {"id": "null", "text": "x", "readers": None, "blocked": None},
+        {"id": "list", "text": "x", "readers": ["hr"], "blocked": ["bob"]},
+        {"id": "denies", "text": "x", "readers": None, "blocked": ["bob"]},
+        {"id": "nobody", "text": "x", "readers": [], "blocked": None},
+        {"id": "hole", "text": "x", "readers": ["hr", None], "blocked": None},
+        {"id": "blank", "text": "x", "readers": [""], "blocked": None},
+    ]
+    listed = found(write(tmp_path / f"t.{kind}", rows), default=Acl.public("config"), **ACL)
+    assert listed["null"].acl == Acl.public("config")
+    assert listed["list"].acl.allow_groups == ("hr",)
+    assert listed["list"].acl.deny_users == ("bob",)
+    assert (listed["denies"].acl.state, listed["denies"].acl.deny_users) == ("public", ("bob",))
+    assert (listed["nobody"].acl.state, listed["nobody"].acl.allow_groups) == ("explicit", ())
+    assert {listed[key].acl.state for key in ("hole", "blank")} == {"unknown"}
+
+
+def test_access_in_a_csv_file(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(
+        'id,text,readers,blocked\n1,x,"hr, it",\n2,x,"[""hr""]",bob\n3,x,,\n4,x,[hr],\n'
+    )
+    listed = found(path, default=Acl.public("config"), **ACL)
+    assert listed["1"].acl.allow_groups == ("hr", "it")
+    assert (listed["2"].acl.allow_groups, listed["2"].acl.deny_users) == (("hr",), ("bob",))
+    assert (listed["3"].acl.state, listed["3"].acl.allow_groups) == ("explicit", ())
+    assert listed["4"].acl.state == "unknown"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_columns_that_are_not_there_do_not_open_anything(tmp_path: Path, kind: str) -> None:
+    path = write(tmp_path / f"t.{kind}", [{"id": 1, "text": "x", "raeders": ["hr"]}])
+    (listed,) = found(path, default=Acl.public("config"), **ACL).values()
+    assert listed.acl.state == "unknown"
+    assert listed.acl.origin == "column: there is no column 'readers'"
+
+
+def test_a_json_row_may_leave_out_the_lists_it_does_not_need(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write(tmp_path / "t.jsonl", [{"id": 1, "text": "x", "readers": ["hr"]}])
+    with caplog.at_level(logging.WARNING):
+        assert found(path, **ACL)["1"].acl.allow_groups == ("hr",)
+    assert "no row has the column 'blocked', which `records.acl` names" in caplog.text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rights_and_labels_move_no_version(tmp_path: Path, kind: str) -> None:
+    def version(**row: Any) -> str:
+        rows = [{"id": 0, "text": "z"} | dict.fromkeys(row, "")] if row.pop("first", 0) else []
+        path = write(tmp_path / f"t.{kind}", [*rows, {"id": 1, "text": "x"} | row])
+        columns = {"title": "name", "labels": {"owner": "team"}, "acl": {"allow_users": "who"}}
+        return found(path, **columns)["1"].version
+
+    plain = version(name="n", team="a", who="u")
+    assert version(name="n", team="b", who="v") == plain
+    assert version(name="n", team="a", who="u", first=1) == plain
+    assert version(name="m", team="a", who="u") != plain
+    assert version(name="n", team="a", who="u", text="y") != plain
+
+
+# Several files
+
+
+def test_a_folder_is_one_table(tmp_path: Path) -> None:
+    write(tmp_path / "a/2025.parquet", [{"id": n, "text": f"p{n}"} for n in range(700)])
+    write(tmp_path / "a/2026.jsonl", [{"id": n, "text": f"j{n}"} for n in range(698, 900)])
+    write(tmp_path / "b/bad.jsonl", [{"id": None, "text": "x"}])
+    write(tmp_path / "c/bad.jsonl", [{"id": None, "text": "x"}])
+    write(tmp_path / ".hidden/x.csv", [{"id": "h", "text": "x"}])
+    (tmp_path / "a/readme.md").write_text("no table")
+    listed = list(records(tmp_path).list())
+    problems = {one.key: one.problem[1] for one in listed if one.problem}
+    assert sorted(problems) == [
+        "#a/2026.jsonl-row-1", "#a/2026.jsonl-row-2", "#b/bad.jsonl-row-1", "#c/bad.jsonl-row-1",
+    ]  # fmt: skip
+    found = texts(tmp_path)
+    assert len(found) == 900
+    assert (found["699"], found["700"]) == ("p699", "j700")
+    assert len(texts(tmp_path, include=["a/*.parquet"])) == 700
+
+
+def test_a_pattern(tmp_path: Path) -> None:
+    for name in ("a/x.jsonl", "b/x.jsonl", "b/y.csv"):
+        write(tmp_path / name, [{"id": name, "text": name}])
+    pattern = tmp_path / "*/x.*"
+    assert texts(pattern) == {"a/x.jsonl": "a/x.jsonl", "b/x.jsonl": "b/x.jsonl"}
+    with pytest.raises(ConfigError, match=r"holds no table of records; supported are \.parquet"):
+        list(records(tmp_path / "*.nothing").list())
+
+
+def test_an_odd_name_is_no_pattern(tmp_path: Path) -> None:
+    path = write(tmp_path / "t[1]*.jsonl", [{"id": 1, "text": "x"}])
+    assert texts(path) == {"1": "x"}
+
+
+# Places and rights
+
+
+def test_what_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "t.jsonl")
+    with pytest.raises(ConfigError, match="is not a regular file"):
+        list(records(tmp_path / "t.jsonl").list())
+    with pytest.raises(ConfigError, match="does not exist; create it, or correct the path"):
+        list(records(tmp_path / "gone.jsonl").list())
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ConfigError, match="holds no table of records"):
+        list(records(tmp_path / "empty").list())
+
+
+def test_links_in_a_folder_are_not_followed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path / "outside.jsonl", [{"id": "secret", "text": "x"}])
+    write(tmp_path / "in/a.jsonl", [{"id": "a", "text": "x"}])
+    (tmp_path / "in/b.jsonl").symlink_to("../outside.jsonl")
+    (tmp_path / "in/c.jsonl").symlink_to("nothing")
+    (tmp_path / "in/d").symlink_to("..")
+    assert list(texts(tmp_path / "in")) == ["a"]
+    assert "is a symbolic link, which is not followed" in caplog.text
+    assert list(texts(tmp_path / "in/b.jsonl")) == ["secret"]  # named by the user
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_table_that_may_not_be_read(shared_path: Path, kind: str) -> None:
+    path = write(shared_path / "in" / f"t.{kind}", [{"id": 1, "text": "x"}])
+    path.chmod(0)
+    with unprivileged(), pytest.raises(SourceUnavailable, match="cannot be read: Permission"):
+        list(records(path).list())
+    path.parent.chmod(0)
+    with unprivileged(), pytest.raises(SourceUnavailable, match="Permission denied"):
+        list(records(shared_path).list())
+
+
+# Changes
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_row_that_changes_or_goes_after_it_was_listed(tmp_path: Path, kind: str) -> None:
+    rows = [{"id": str(n), "text": f"text {n}"} for n in range(1000)]
+    path = write(tmp_path / f"t.{kind}", rows)
+    source = records(path)
+    versions = {one.key: one.version for one in source.list()}
+    assert source.fetch("999", versions["999"]).data == b"text 999"
+    write(path, [{"id": "7", "text": "other"}, *rows[8:], {"id": "new", "text": "new"}])
+    assert refusal(path, "7", versions["7"]) == "changed_during_read"
+    assert refusal(path, "6", versions["6"]) == "not_found"
+    assert source.fetch("999", versions["999"]).data == b"text 999"
+    assert texts(path)["new"] == "new"
+    path.unlink()
+    assert refusal(path, "3", versions["3"]) in ("transient_io", "not_found")
+
+
+def test_a_table_that_is_written_to_while_it_is_listed_deletes_nothing(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.jsonl", [{"id": n, "text": "x"} for n in range(5)])
+    listing = records(path).list()
+    next(listing)
+    with path.open("a") as file:
+        file.write('{"id": "half')
+    with pytest.raises(SourceUnavailable, match="was written to while it was read"):
+        list(listing)
+
+
+def test_fetching_does_not_look_at_every_file_every_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(20):
+        write(tmp_path / f"{n}.jsonl", [{"id": f"{n}-{m}", "text": "x"} for m in range(20)])
+    source = records(tmp_path)
+    listed = list(source.list())
+    looked = []
+    real = os.walk
+    monkeypatch.setattr(os, "walk", lambda *a, **k: looked.append(a) or real(*a, **k))
+    for one in listed:
+        source.fetch(one.key, one.version)
+    assert len(looked) <= 2
+
+
+def test_a_source_is_a_picklable_value(tmp_path: Path) -> None:
+    source = records(tmp_path / "nowhere.jsonl", **ACL)
+    assert pickle.loads(pickle.dumps(source)) == source
+
+
+def test_times_of_all_kinds(tmp_path: Path) -> None:
+    moment = datetime(2026, 1, 2, 3, 4, 5, 678901)
+    for number, kind in enumerate(
+        [pa.timestamp("ns"), pa.timestamp("ns", "Europe/Oslo"), pa.timestamp("s"), pa.date32(),
+         pa.string()]
+    ):  # fmt: skip
+        values = pa.array([moment if kind != pa.string() else "2026-01-02"]).cast(kind, safe=False)
+        if kind == pa.timestamp("ns"):
+            values = pa.array([1767323045678901234], kind)
+        table = pa.table({"id": [1], "text": ["x"], "at": values})
+        path = tmp_path / f"{number}.parquet"
+        pq.write_table(table, path)
+        (listed,) = found(path, modified_at="at").values()
+        assert listed.modified_at is not None
+        assert listed.modified_at.date().isoformat() == "2026-01-02"
+        assert listed.modified_at.tzinfo is UTC
+
+
+def test_text_columns_of_all_kinds(tmp_path: Path) -> None:
+    for number, column in enumerate(
+        [
+            pa.array(["x"], pa.large_string()),
+            pa.array(["x"]).dictionary_encode(),
+            pa.array([b"x"]),
+            pa.array(["x"], pa.string_view()),
+        ]
+    ):
+        path = tmp_path / f"{number}.parquet"
+        pq.write_table(pa.table({"id": [1], "text": column}), path)
+        assert texts(path) == {"1": "x"}
+
+
+def test_what_pyarrow_writes_as_csv_is_read(tmp_path: Path) -> None:
+    out = io.BytesIO()
+    pa.csv.write_csv(pa.table({"id": [1, 2], "text": ['say "hi",\nthere', "x"]}), out)
+    path = tmp_path / "t.csv"
+    path.write_bytes(out.getvalue())
+    assert texts(path) == {"1": 'say "hi",\nthere', "2": "x"}
