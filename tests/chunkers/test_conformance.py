@@ -13,10 +13,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chunkers import Span, TokenMap, build, names
+from chunkers import Span, TokenMap, build, graphemes, names
+from chunkers import tokens as tokens_module
+from chunkers.api import FORMATS
 from chunkers.blocks import scan
 from chunkers.conformance import check
 from lineage import Document
+from lineage.records import uncovered
 
 _spec = importlib.util.spec_from_file_location("texts", Path(__file__).with_name("texts.py"))
 assert _spec is not None
@@ -90,6 +93,86 @@ def test_real_corpora(name: str) -> None:
         text_format = "markdown" if path.suffix == ".md" else "text"
         document = Document(text=text, blocks=scan(text, text_format))
         check(tight if number % 3 else plain, document)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not os.environ.get("GRISTMILL_TEST_DATA"),
+    reason="GRISTMILL_TEST_DATA is not set: it names the folder of the generator of hostile files",
+)
+@pytest.mark.parametrize("name", names())
+def test_hostile_files(name: str, hostile_files: list[tuple[str, str]]) -> None:
+    chunker = build(name, {"overlap_tokens": 8}, max_tokens=256)
+    for text_format, text in hostile_files:
+        document = Document(text=text, blocks=scan(text, text_format))
+        check(chunker, document)
+
+
+@pytest.fixture(scope="module")
+def hostile_files(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
+    """Formats and texts of the generated files whose text is their source."""
+    folder = tmp_path_factory.mktemp("hostile")
+    generator = Path(os.environ["GRISTMILL_TEST_DATA"], "hostile", "make_hostile.py")
+    subprocess.run([sys.executable, generator, folder], check=True, capture_output=True)
+    found = []
+    for path in sorted(folder.rglob("*")):
+        text_format = FORMATS.get(path.suffix.lower())
+        if not text_format or path.is_symlink() or not path.is_file():
+            continue
+        if path.stat().st_size < 200_000:  # what is large there is large for parsers' sake
+            found.append((text_format, path.read_bytes().decode("utf-8", "replace")))
+    assert found, f"{generator} made no text files"
+    return found
+
+
+class Counted:
+    """Counts the characters that are encoded and segmented beyond the map's one pass."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.work = 0
+        encode = tokens_module.Counter.encode
+        floor = graphemes.floor
+
+        def counted_encode(counter: tokens_module.Counter, text: str) -> object:
+            self.work += len(text)
+            return encode(counter, text)
+
+        def counted_floor(text: str, position: int, start: int = 0) -> int:
+            found = floor(text, position, start)
+            self.work += 1 + position - found
+            return found
+
+        monkeypatch.setattr(tokens_module.Counter, "encode", counted_encode)
+        monkeypatch.setattr(graphemes, "floor", counted_floor)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize(
+    "unit",
+    ["a", "e\u0301", "\u0301", "A sentence of a few words. ", "没有空格的句子", "# H\n\ntext\n\n"],
+)
+def test_work_is_linear(name: str, unit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = Counted(monkeypatch)
+
+    def work(size: int) -> int:
+        text = "x" + unit * (size // len(unit.encode()))
+        document = texts.markdown(text)
+        counted.work = 0
+        build(name, {}, max_tokens=512).spans(document, TokenMap(text))
+        return counted.work
+
+    assert work(480_000) <= 8 * 1.1 * work(60_000) + 10_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["fixed", "optimal"])
+def test_a_line_of_fifty_megabytes(name: str) -> None:
+    text = "word and another, then one more; " * (50_000_000 // 33)
+    document = texts.one_block(text)
+    spans = build(name, {}, max_tokens=512).spans(document, TokenMap(text))
+    assert spans[0].start == 0
+    assert not list(uncovered(text, [(span.start, span.end) for span in spans]))
 
 
 def test_same_answer_in_another_process() -> None:
