@@ -18,7 +18,13 @@ class FlatList:
         self._open: list[int] = []
         """The source's level of each open list; in each of them an item is open."""
 
-    def item(self, level: int, text: str, locator: str | None = None) -> None:
+    def item(
+        self,
+        level: int,
+        text: str,
+        locator: str | None = None,
+        bbox: tuple[float, float, float, float] | None = None,
+    ) -> None:
         """Add an item; `level` only counts against the levels of the items before."""
         if not text:
             return
@@ -30,7 +36,7 @@ class FlatList:
         else:
             build.open("list", "\n" if self._open else BLANK_LINE, level=len(self._open) + 1)
             self._open.append(level)
-        build.open("list_item", "\n", level=len(self._open), locator=locator)
+        build.open("list_item", "\n", level=len(self._open), locator=locator, bbox=bbox)
         build.write(text)
 
     def end(self) -> None:

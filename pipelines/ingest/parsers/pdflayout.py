@@ -12,16 +12,38 @@ from pipelines.ingest.parsers.textbuild import squeeze
 
 HYPHENS = "\ufffe\x02\u00ad"
 """What PDFium writes for a hyphen at a line's end that it takes for a division of a word."""
+WIDE_GAP = 2.0
+"""White space in a line, as a multiple of the font size, from which on its parts stand apart."""
+_SYMBOL = "[•◦▪‣●○■□\u2013\u2043\ue000-\uf8ff]"
+_NUMBER = r"\(?(?:\d{1,3}|[a-z]|[ivx]{1,4})[.)]"
+LABEL = re.compile(rf"{_SYMBOL}|[-*]|{_NUMBER}|\[\d{{1,3}}\]|\d{{1,3}}(?:\.\d{{1,3}})+\.?")
+"""All that stands before an item of a list."""
+_BULLET = re.compile(rf"(?:{_SYMBOL}|[-*]\s|{_NUMBER}\s)")
 _DIGITS = re.compile(r"\d+")
 _DASH = "[-\u2013\u2014]?"
 _PAGE_NUMBER = re.compile(
     rf"(?:page|seite|página|p\.)?\s*{_DASH}\s*\d{{1,5}}\s*(?:(?:of|/|von)\s*\d+)?\s*{_DASH}$",
     re.IGNORECASE,
 )
-_BULLET = re.compile("(?:[•◦▪‣●○■□\u2013]|[-*]\\s|\\(?(?:\\d{1,3}|[a-z]|[ivx]{1,4})[.)]\\s)")
 _HEADING_RATIO = 1.14
 _MAX_HEADING = 200
 _MAX_HEADING_LINES = 3
+_LONGEST_ITEM = 300
+_MARGIN = 0.12
+"""Share of a page's height, at its top and bottom, where running heads are looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Cells row by row, and the table's edges in points from the page's top left corner."""
+
+    rows: tuple[tuple[str, ...], ...]
+    header: bool
+    """Whether the first row holds the columns' names."""
+    left: float
+    top: float
+    right: float
+    bottom: float
 
 
 @dataclass(slots=True)
@@ -35,16 +57,24 @@ class Line:
     size: float
     """Size of the font as drawn."""
     bold: bool = False
+    fixed: bool = False
+    """Whether the font is of fixed pitch."""
+    sideways: bool = False
+    hidden: bool = False
+    parts: tuple[tuple[int, str], ...] = ()
+    """The text again, each part with its position (UTF-16 units) in the page's text."""
+    table: Table | None = None
+    """A table that stands where the line is said to be."""
 
     @property
     def top(self) -> float:
         """Where letters of a common font reach."""
-        return self.baseline - 0.8 * self.size
+        return self.baseline - 0.8 * self.size if self.table is None else self.table.top
 
     @property
     def bottom(self) -> float:
         """Where descenders of a common font reach."""
-        return self.baseline + 0.2 * self.size
+        return self.baseline + 0.2 * self.size if self.table is None else self.table.bottom
 
 
 @dataclass(slots=True)
@@ -58,6 +88,8 @@ class Group:
     @property
     def text(self) -> str:
         """The lines joined: divided words made whole, full lines run on, short ones kept apart."""
+        if self.kind == "code":
+            return self._code()
         right = max(line.right for line in self.lines)
         width = max(right - min(line.left for line in self.lines), 1.0)
         parts: list[str] = []
@@ -67,10 +99,17 @@ class Group:
                 parts[-1] = parts[-1][:-1]
             else:
                 parts.append(" " if right - line.right < 0.15 * width else "\n")
-        text = "".join(parts).strip()
-        for hyphen in HYPHENS:
-            text = text.replace(hyphen, "-" if hyphen != "\u00ad" else "")
-        return text
+        return _plain("".join(parts).strip())
+
+    def _code(self) -> str:
+        """The lines as they are, indented by where they begin."""
+        left = min(line.left for line in self.lines)
+        widths = sorted((line.right - line.left) / max(len(line.text), 1) for line in self.lines)
+        width = max(widths[len(widths) // 2], 1.0)
+        indented = (
+            " " * round((line.left - left) / width) + line.text.rstrip() for line in self.lines
+        )
+        return _plain("\n".join(indented))
 
     @property
     def bbox(self) -> tuple[float, float, float, float]:
@@ -102,13 +141,25 @@ def lay_out(
         outline: for each page number, the bookmarks' titles (as `fold` makes them) and levels.
     """
     sizes: Counter[float] = Counter()
+    fixed = 0
     for page in pages:
         for line in page.lines:
             sizes[round(line.size * 2) / 2] += len(line.text)
+            fixed += len(line.text) if line.fixed else 0
     body = sizes.most_common(1)[0][0] if sizes else 0.0
+    if fixed * 2 > sizes.total():
+        # Where all is typewritten, that says nothing about code.
+        for line in (line for page in pages for line in page.lines):
+            line.fixed = False
     grouped = [(page, _group(page.lines)) for page in pages]
     _mark_margins(grouped)
     _mark_headings(grouped, body, outline)
+    for _, groups in grouped:
+        for group in groups:
+            if group.kind == "paragraph" and _is_item(group):
+                group.kind = "list_item"
+        # Many programs draw them first, or last, both of them.
+        groups.sort(key=lambda group: {"header": 0, "footer": 2}.get(group.kind, 1))
     return grouped
 
 
@@ -117,20 +168,29 @@ def fold(text: str) -> str:
     return "".join(c for c in text.lower() if c.isalnum())
 
 
+def _plain(text: str) -> str:
+    for hyphen in HYPHENS:
+        text = text.replace(hyphen, "-" if hyphen != "\u00ad" else "")
+    return text
+
+
 def join_pieces(pieces: Sequence[Line]) -> list[Line]:
     """Put together what stands on one line, such as superscripts and runs of other fonts."""
     lines: list[Line] = []
     for piece in pieces:
         last = lines[-1] if lines else None
-        if last is not None:
+        if last is not None and not last.sideways and not piece.sideways:
             size = max(last.size, piece.size, 1.0)
             gap = piece.left - last.right
-            if abs(piece.baseline - last.baseline) < 0.6 * size and -0.5 * size < gap < 3 * size:
+            label = gap > 0 and LABEL.fullmatch(last.text) is not None
+            near = label or -0.5 * size < gap < WIDE_GAP * size
+            if abs(piece.baseline - last.baseline) < 0.6 * size and near:
                 glue = "" if gap < 0.15 * size or last.text.endswith(tuple(HYPHENS)) else " "
                 main = last if len(last.text) >= len(piece.text) else piece
                 lines[-1] = Line(
                     last.text + glue + piece.text, last.left, max(last.right, piece.right),
-                    main.baseline, main.size, main.bold,
+                    main.baseline, main.size, main.bold, main.fixed, hidden=main.hidden,
+                    parts=last.parts + piece.parts,
                 )  # fmt: skip
                 continue
         lines.append(piece)
@@ -143,14 +203,24 @@ def _group(lines: Sequence[Line]) -> list[Group]:
         for above, below in pairwise(lines)
         if 0.6 < (below.baseline - above.baseline) / max(below.size, 1.0) < 3
     )
-    usual = ratios[len(ratios) // 2] if ratios else 1.2
+    # Paragraphs of one line each must not pass for the usual pitch.
+    usual = ratios[len(ratios) // 3] if ratios else 1.2
     edge = sorted(line.right for line in lines)[int(len(lines) * 0.9)] if lines else 0.0
     groups: list[Group] = []
     for line in lines:
-        if groups and not _starts_anew(groups[-1].lines, line, usual, edge):
+        if line.table is not None:
+            groups.append(Group([line], "table"))
+        elif (
+            groups
+            and groups[-1].kind != "table"
+            and not _starts_anew(groups[-1].lines, line, usual, edge)
+        ):
             groups[-1].lines.append(line)
         else:
             groups.append(Group([line]))
+    for group in groups:
+        if len(group.lines) > 2 and all(line.fixed for line in group.lines):
+            group.kind = "code"
     return groups
 
 
@@ -162,11 +232,15 @@ def _starts_anew(above: Sequence[Line], line: Line, usual: float, edge: float) -
     """
     last = above[-1]
     size = max(last.size, line.size, 1.0)
+    if line.sideways or last.sideways:
+        return not (line.sideways and last.sideways and abs(line.left - last.left) < 2 * size)
     step = (line.baseline - last.baseline) / size
     if last.text.endswith(tuple(HYPHENS)) and step > 0:
         return False
     if step < 0.6 or step > max(1.3 * usual, 1.35):
         return True
+    if line.fixed or last.fixed:
+        return line.fixed != last.fixed or abs(line.size - last.size) > 0.1 * size
     if abs(line.size - last.size) > 0.1 * size or _BULLET.match(line.text):
         return True
     left = min(other.left for other in above)
@@ -174,30 +248,38 @@ def _starts_anew(above: Sequence[Line], line: Line, usual: float, edge: float) -
     short = max(right, edge if len(above) == 1 else right) - last.right > 2 * size
     if line.bold != last.bold and short:
         return True
-    indented = line.left - left > size and len(above) > 1
+    # The second line of a hanging indent is not a new paragraph, nor are those below it.
+    indented = line.left - left > size and line.left - last.left > size and len(above) > 1
     ended = short and last.text.rstrip().endswith((".", "!", "?", ":", "。"))
     return indented or (ended and len(above) > 1)
 
 
+def _is_item(group: Group) -> bool:
+    text = group.lines[0].text
+    if _BULLET.match(text) is None or LABEL.fullmatch(text):
+        return False
+    # Paragraphs of contracts and laws are numbered too.
+    return not text.lstrip("(")[:1].isalnum() or len(group.text) <= _LONGEST_ITEM
+
+
 def _mark_margins(grouped: Sequence[tuple[Page, list[Group]]]) -> None:
     """Find running heads and feet: text near a page's edge that many pages repeat."""
-    for kind, at in (("header", 0), ("footer", -1)):
-        edges = [
-            (page, groups[at])
-            for page, groups in grouped
-            if groups and len(groups[at].lines) <= _MAX_HEADING_LINES
-        ]
+    if len(grouped) < 2:
+        return
+    for kind in ("header", "footer"):
         near = [
-            (page, group, _DIGITS.sub("#", squeeze(group.text)))
-            for page, group in edges
-            if (group.bbox[1] < 0.12 * page.height if at == 0
-                else group.bbox[3] > 0.88 * page.height)
+            (group, _DIGITS.sub("#", squeeze(group.text)))
+            for page, groups in grouped
+            for group in groups
+            if group.kind == "paragraph"
+            and len(group.lines) <= _MAX_HEADING_LINES
+            and (group.bbox[3] < _MARGIN * page.height if kind == "header"
+                 else group.bbox[1] > (1 - _MARGIN) * page.height)
         ]  # fmt: skip
-        counts = Counter(text for _, _, text in near)
-        for page, group, text in near:
-            repeated = counts[text] >= 3 and counts[text] * 3 >= len(grouped)
-            numbered = _PAGE_NUMBER.match(squeeze(group.text)) and page.number > 0
-            if repeated or (numbered and len(grouped) > 1):
+        counts = Counter(text for _, text in near)
+        for group, text in near:
+            repeated = counts[text] >= max(2, len(grouped) / 3)
+            if repeated or _PAGE_NUMBER.match(squeeze(group.text)):
                 group.kind = kind
 
 
@@ -218,6 +300,8 @@ def _mark_headings(
                 continue
             if titles and (level := titles.get(fold(text))) is not None:
                 group.kind, group.level = "heading", level
+                continue
+            if group.lines[0].sideways:
                 continue
             size = sum(line.size for line in group.lines) / len(group.lines)
             if body and size >= _HEADING_RATIO * body:

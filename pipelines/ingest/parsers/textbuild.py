@@ -197,18 +197,25 @@ class TextBuilder:
             self.leaf("table_row", text, "\n", locator="header" if header else locator)
 
     def insert(self, text: str, blocks: list[Block], shift_levels: int = 0) -> None:
-        """Add another document's finished text and blocks inside the innermost open block."""
-        if not text:
+        """Add another document's finished text and blocks inside the innermost open block.
+
+        White space around the text stays out, as a block starts and ends on its own characters.
+        """
+        start, end = len(text) - len(text.lstrip()), len(text.rstrip())
+        if start >= end:
             return
-        self.write(text)
-        base = self.position - len(text)
+        self.write(text[start:end])
+        base = self.position - end
         self._marks = True
         for block in blocks:
             level = block.level
             if level is not None and block.kind == "heading":
                 level += shift_levels
+            first, last = max(block.start, start), min(block.end, end)
+            if first > last:
+                continue
             self._blocks.append(
-                [block.kind, base + block.start, base + block.end, level,
+                [block.kind, base + first, base + last, level,
                  self.page if block.page is None else block.page, block.bbox, block.locator]
             )  # fmt: skip
 
