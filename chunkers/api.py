@@ -22,7 +22,7 @@ FORMATS = {
     ".vtt": "transcript", ".srt": "transcript", ".py": "code:python", ".js": "code:javascript",
     ".ts": "code:typescript", ".tsx": "code:tsx", ".java": "code:java", ".go": "code:go",
     ".rs": "code:rust", ".c": "code:c", ".h": "code:c", ".cc": "code:cpp", ".cpp": "code:cpp",
-    ".hpp": "code:cpp", ".cs": "code:c_sharp", ".rb": "code:ruby", ".php": "code:php",
+    ".hpp": "code:cpp", ".cs": "code:csharp", ".rb": "code:ruby", ".php": "code:php",
     ".sh": "code:bash", ".scala": "code:scala", ".kt": "code:kotlin", ".swift": "code:swift",
     ".lua": "code:lua", ".sql": "code:sql",
 }  # fmt: skip

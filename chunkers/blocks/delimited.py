@@ -80,6 +80,8 @@ def sniff_delimiter(text: str) -> str:
             len(cells(sample, row, delimiter))
             for row in row_spans(sample, delimiter)[:_SAMPLE_ROWS]
         ]
+        if not counts:
+            continue
         usual = max(set(counts), key=counts.count)
         score = counts.count(usual) / len(counts) if usual > 1 else 0.0
         if score > best_score:

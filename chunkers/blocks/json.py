@@ -1,5 +1,7 @@
 """JSON: a record per top-level item or member, and inside long ones per nested item.
 
+Short scalars of an array are a record together (`$.values[0:80]`): a number alone says nothing.
+
 One pass over the brackets and commas outside strings, with a stack of its own: neither depth nor
 broken input can upset it. Values are not built, so numbers of any size and duplicate keys are
 just text.
@@ -15,6 +17,8 @@ from lineage import Block
 
 _LONG = 2_000
 """Records of more characters than this are divided into nested ones."""
+_RUN = 500
+"""Scalars of an array are records together up to so many characters."""
 _DEPTH = 32
 """Levels below the top that get records of their own."""
 _NEXT = re.compile(r'(?:[^"\[\]{},]++|"(?:[^"\\]++|\\.)*+")*+([\[\]{},])', re.DOTALL)
@@ -37,11 +41,15 @@ class _Open:
     mark: int
     """Number of items noted before this container's own."""
     items: int = 0
+    plain: bool = True
+    """Whether the item that is being read holds no container."""
+    run: int = -2
+    """Which of the items noted is the open run of scalars."""
     path: str = ""
 
 
-_Item = tuple[int, int, _Open, int]
-"""Start and end before trimming, the container, the number in it."""
+_Item = tuple[int, int, _Open, int, int]
+"""Start and end before trimming, the container, the numbers in it of the first and last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +116,8 @@ def _walk(text: str, start: int, end: int, path: str) -> Walk:
         mark = found.group(1)
         if mark in "[{":
             parent = stack[-1] if stack else None
+            if parent:
+                parent.plain = False
             place = (parent.item_start, parent.items) if parent else (start, 0)
             closer = "]" if mark == "[" else "}"
             stack.append(_Open(closer, position - 1, parent, place, position, len(items)))
@@ -117,9 +127,10 @@ def _walk(text: str, start: int, end: int, path: str) -> Walk:
         else:
             top = stack[-1]
             if len(stack) <= _DEPTH:
-                items.append((top.item_start, position - 1, top, top.items))
+                _note(items, top, position - 1)
             top.item_start = position
             top.items += 1
+            top.plain = True
             if mark != ",":
                 balanced = balanced and mark == top.closer
                 stack.pop()
@@ -130,18 +141,33 @@ def _walk(text: str, start: int, end: int, path: str) -> Walk:
         balanced = False
         for level, top in enumerate(stack, start=1):
             if level <= _DEPTH and (level == 1 or end - top.start > _LONG):
-                items.append((top.item_start, end, top, top.items))
+                items.append((top.item_start, end, top, top.items, top.items))
     elif _REST.match(text, position, end) is None:
         balanced = False
     return Walk(_blocks(text, items, path), depth, balanced)
 
 
+def _note(items: list[_Item], container: _Open, end: int) -> None:
+    """Add an item that ends; short scalars of an array become one record together."""
+    start, number = container.item_start, container.items
+    scalar = container.plain and container.closer == "]" and end - start <= _RUN
+    if scalar and container.run == len(items) - 1 and end - items[-1][0] <= _RUN:
+        items[-1] = (items[-1][0], end, container, items[-1][3], number)
+        return
+    container.run = len(items) if scalar else -2
+    items.append((start, end, container, number, number))
+
+
 def _blocks(text: str, items: list[_Item], root: str) -> list[Block]:
     blocks: list[Block] = []
-    for item_start, item_end, container, number in items:
+    for item_start, item_end, container, number, last in items:
         start, end = trim(text, item_start, item_end)
         if start < end:
-            path = _path(text, container, root) + _step(text, container, item_start, number)
+            path = _path(text, container, root)
+            if last > number:
+                path += f"[{number}:{last + 1}]"
+            else:
+                path += _step(text, container, item_start, number)
             blocks.append(Block("record", start, end, None, None, None, path))
     blocks.sort(key=lambda block: (block.start, -block.end))
     return blocks

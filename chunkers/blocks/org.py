@@ -1,10 +1,11 @@
-"""Org: headings by stars, source blocks, tables and paragraphs."""
+"""Org: headings by stars, source blocks, tables, lists and paragraphs."""
 
 from __future__ import annotations
 
 import re
 
 from chunkers.blocks.common import complete
+from chunkers.blocks.text import running
 from lineage import Block
 
 _PART = re.compile(
@@ -14,7 +15,7 @@ _PART = re.compile(
     re.MULTILINE | re.IGNORECASE,
 )
 _TABLE = re.compile(r"(?:^[^\S\n]*\|[^\n]*(?:\n|\Z))+", re.MULTILINE)
-_ROW = re.compile(r"[^\S\n]*\|(?!-)[^\n]*")
+_ROW = re.compile(r"^[^\S\n]*(\|(?!-)[^\n]*?)[^\S\n]*$", re.MULTILINE)
 _END = {
     kind: re.compile(rf"^[^\S\n]*#\+end_{kind}\b[^\n]*$", re.MULTILINE | re.IGNORECASE)
     for kind in ("src", "example", "quote")
@@ -22,7 +23,7 @@ _END = {
 
 
 def scan_org(text: str) -> list[Block]:
-    """Headings, source blocks, quotes, settings, tables and paragraphs."""
+    """Headings, source blocks, quotes, settings, tables, lists and paragraphs."""
     blocks: list[Block] = []
     position = 0
     unclosed: set[str] = set()
@@ -47,14 +48,15 @@ def scan_org(text: str) -> list[Block]:
         blocks.append(block)
         position = block.end
     _tables(text, position, len(text), blocks)
-    return complete(text, blocks)
+    return complete(text, blocks, lambda a, b: running(text, a, b))
 
 
 def _tables(text: str, start: int, end: int, blocks: list[Block]) -> None:
     for found in _TABLE.finditer(text, start, end):
         last = found.start() + len(found.group().rstrip())
-        blocks.append(Block("table", found.start(), last))
-        rows = [row.span() for row in _ROW.finditer(text, found.start(), last)]
+        first = last - len(found.group().strip())
+        blocks.append(Block("table", first, last))
+        rows = [row.span(1) for row in _ROW.finditer(text, found.start(), last)]
         ruled = "|-" in found.group()
         for number, (a, b) in enumerate(rows):
             header = ruled and number == 0

@@ -14,7 +14,7 @@ Scanner = Callable[[str], list[Block]]
 
 _SCANNERS = {
     "text": "text:scan_text",
-    "rst": "text:scan_text",
+    "rst": "rst:scan_rst",
     "bib": "text:scan_text",
     "org": "org:scan_org",
     "markdown": "markdown:scan_markdown",

@@ -1,4 +1,4 @@
-"""Plain text: paragraphs, pages between form feeds, underlined headings.
+"""Plain text: paragraphs, lists, pages between form feeds, underlined headings.
 
 Underlines are read as in reStructuredText, but cautiously: plain text uses rows of dashes for
 much else.
@@ -7,12 +7,18 @@ much else.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from chunkers.blocks.common import paragraphs
+from chunkers.blocks.common import paragraphs, pieces
+from chunkers.blocks.rows import BLANK, Inner, Row, list_blocks, list_end, rows_of
 from lineage import Block
 
 _UNDERLINE = re.compile(r"""\n([=\-~^"*+#])\1{2,}[^\S\n]*(?=\n|\Z)""")
+ANY_UNDERLINE = re.compile(r"""\n([=\-~^"*+#_'`.:])\1{2,}[^\S\n]*(?=\n|\Z)""")
+"""Underlines as in reStructuredText, of all characters that are usual there."""
+_MARK = re.compile(r"(?:[-*+\u2022\u2023\u2043\u25aa\u25cf]|\(?\d{1,3}[.)])[ \t]+(?=\S)")
+_MARKED_LINE = re.compile(rf"^[ \t]*{_MARK.pattern}", re.MULTILINE)
 _TABULAR = re.compile(r"\S(?:\t|  +)\S|[|]")
 _TITLE_CHARS = 120
 _SLACK = 4
@@ -39,19 +45,95 @@ def _scan(
 ) -> list[Block]:
     blocks: list[Block] = []
     position = start
-    for first, last, style in _headings(text, start, end):
+    for first, last, style in headings(text, start, end):
         if first < position:
             continue
-        blocks += paragraphs(text, position, first, page=page)
+        blocks += running(text, position, first, page)
         level = styles.setdefault(style, len(styles) + 1)
         blocks.append(Block("heading", first, last, level, page))
         position = last
-    blocks += paragraphs(text, position, end, page=page)
+    blocks += running(text, position, end, page)
     return blocks
 
 
-def _headings(text: str, start: int, end: int) -> Iterator[tuple[int, int, tuple[str, bool]]]:
-    for found in _UNDERLINE.finditer(text, start, end):
+def running(text: str, start: int, end: int, page: int | None = None) -> list[Block]:
+    """Paragraphs and lists of a stretch of text without headings."""
+    if not _MARKED_LINE.search(text, start, end):
+        return paragraphs(text, start, end, page=page)
+    blocks: list[Block] = []
+    spans = list(pieces(text, start, end))
+    index = 0
+    while index < len(spans):
+        first = index
+        index += 1
+        if not _MARKED_LINE.search(text, *spans[first]):
+            blocks.append(Block("paragraph", *spans[first], None, page))
+            continue
+        # Items may stand apart and have paragraphs, which then are indented.
+        while index < len(spans) and _goes_on(text, *spans[index]):
+            index += 1
+        a, b = spans[first][0], spans[index - 1][1]
+        blocks += _lists(text, rows_of(text, text.rfind("\n", start, a) + 1 or start, b), page)
+    return blocks
+
+
+def _goes_on(text: str, start: int, end: int) -> bool:
+    return text[start - 1] in " \t" or _MARK.match(text, start, end) is not None
+
+
+def _lists(text: str, rows: Sequence[Row], page: int | None) -> list[Block]:
+    """Paragraphs and lists of rows, at least two items to a list."""
+    blocks: list[Block] = []
+    paragraph: list[Row] = []
+
+    def flush() -> None:
+        if paragraph:
+            blocks.append(Block("paragraph", paragraph[0].start, paragraph[-1].end, None, page))
+            paragraph.clear()
+
+    index = 0
+    while index < len(rows):
+        row = rows[index]
+        index += 1
+        if row.indent == BLANK:
+            flush()
+            continue
+        if _MARK.match(text, row.start, row.end):
+            items, end = list_end(text, rows, index - 1, _MARK, lazy=True)
+            if len(items) > 1:
+                flush()
+                found = list_blocks(text, rows, items, end, _MARK, _nested(text), 1)
+                blocks += [replace(block, page=page) for block in found] if page else found
+                index = end
+                continue
+        paragraph.append(row)
+    flush()
+    return blocks
+
+
+def _nested(text: str) -> Inner:
+    def inner(rows: Sequence[Row], depth: int) -> list[Block]:
+        """Only the lists further in: an item's own lines are the item."""
+        blocks: list[Block] = []
+        index = 1
+        while index < len(rows):
+            row = rows[index]
+            if row.indent != BLANK and _MARK.match(text, row.start, row.end):
+                items, end = list_end(text, rows, index, _MARK, lazy=True)
+                blocks += list_blocks(text, rows, items, end, _MARK, inner, depth + 1)
+                index = end
+            else:
+                index += 1
+        return blocks
+
+    return inner
+
+
+def headings(
+    text: str, start: int, end: int, underline: re.Pattern[str] = _UNDERLINE
+) -> Iterator[tuple[int, int, tuple[str, bool]]]:
+    """Spans of titles with their lines, and of which style: the mark, and whether overlined too."""
+    for found in underline.finditer(text, start, end):
         # Both searches back are bounded, since a title is short.
         title_end = found.start()
         floor = max(start, title_end - _TITLE_CHARS - 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from chunkers.blocks.common import paragraphs
 from lineage import Block
@@ -31,23 +32,24 @@ def scan_transcript(text: str) -> list[Block]:
     begins = [
         _identifier(text, cue.start(), cues[i - 1].end() if i else 0) for i, cue in enumerate(cues)
     ]
-    blocks = _heads(text, 0, begins[0])
+    blocks = _named(text, paragraphs(text, 0, begins[0]))
     speaker = ""
     for index, cue in enumerate(cues):
         following = begins[index + 1] if index + 1 < len(cues) else len(text)
         spans = paragraphs(text, begins[index], following)
-        # Blank lines end a cue; what follows is a note, or the text of a careless SubRip file.
-        own = [b for b in spans if b.start <= starts[index] or _kind(text, b) == "paragraph"]
-        end = own[-1].end if own else cue.end()
+        # Blank lines end a cue; what follows is the text of a careless SubRip file, or a note.
+        own = 0
+        while own < len(spans) and (
+            spans[own].start <= starts[index] or _kind(text, spans[own]) == "paragraph"
+        ):
+            own += 1
+        end = spans[own - 1].end if own else cue.end()
         hours, minutes, seconds, fraction = cue.groups()
         time = f"{int(hours or 0):02}:{int(minutes):02}:{seconds}.{fraction:0<3}"
         speaker = _speaker(text, cue.end(), end)
         locator = f"{speaker} @ {time}" if speaker else time
-        notes = [b for b in spans if b not in own]
-        if notes and notes[0].start < end:
-            notes = []
         blocks.append(Block("turn", begins[index], end, None, None, None, locator))
-        blocks += _heads(text, notes[0].start, following) if notes else []
+        blocks += _named(text, spans[own:])
     return blocks
 
 
@@ -66,15 +68,14 @@ def _identifier(text: str, cue_start: int, floor: int) -> int:
     return cue_start
 
 
-def _heads(text: str, start: int, end: int) -> list[Block]:
-    return [
-        Block(_kind(text, block), block.start, block.end) for block in paragraphs(text, start, end)
-    ]
+def _named(text: str, spans: Sequence[Block]) -> list[Block]:
+    return [Block(_kind(text, block), block.start, block.end) for block in spans]
 
 
 def _kind(text: str, block: Block) -> str:
     for word, kind in _HEAD.items():
-        if text.startswith(word, block.start):
+        after = block.start + len(word)
+        if text.startswith(word, block.start) and not text[after : after + 1].isalnum():
             return kind
     return "paragraph"
 

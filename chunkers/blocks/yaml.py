@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from chunkers.blocks.common import complete, lines, trim
+from chunkers.blocks.common import complete, lines, paragraphs, trim
 from lineage import Block
 
 _LONG = 2_000
@@ -57,7 +57,16 @@ def scan_yaml(text: str) -> list[Block]:
         if not inner and len(documents) == 1:
             blocks.append(Block("record", start, end, None, None, None, "$"))
         blocks += inner
-    return complete(text, blocks)
+    return complete(text, blocks, lambda a, b: _between(text, a, b))
+
+
+def _between(text: str, start: int, end: int) -> list[Block]:
+    """Comments, markers and directives outside of records."""
+    kinds = {"#": "comment", "-": "markup", ".": "markup", "%": "markup"}
+    return [
+        Block(kinds.get(text[block.start], "paragraph"), block.start, block.end)
+        for block in paragraphs(text, start, end)
+    ]
 
 
 def has_content(text: str, span: list[int]) -> bool:

@@ -13,7 +13,10 @@ from pipelines.ingest.parsers.decode import decode
 from pipelines.ingest.parsers.source import heading_title, limits_of, source_parsed
 
 # Front matter is read by a line, not as YAML: it is untrusted, and only the title is wanted.
-_FRONT_TITLE = re.compile(r"""^title\s*[:=]\s*(["']?)(\S[^\n]{0,300}?)\1\s*$""", re.MULTILINE)
+_FRONT_TITLE = re.compile(
+    r"""^title[ \t]*[:=][ \t]*(?:[>|][-+]?[ \t]*\r?\n[ \t]+)?(["']?)(\S[^\n]{0,300}?)\1\s*$""",
+    re.MULTILINE | re.IGNORECASE,
+)
 
 
 class MarkdownParser:

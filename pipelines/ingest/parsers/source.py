@@ -13,11 +13,14 @@ from pipelines.ingest.parsers.decode import Decoded
 
 _MERGED_CHARS = 2_000
 _TITLE_CHARS = 300
+_RAW_TITLE_CHARS = 3_000
 _MARKS = re.compile(r"^\s*(?:[#=*]+\s+|<[^>]{1,200}>\s*)*|(?:\s+[#=]+)?\s*$")
 _UNDERLINE = re.compile(r"""([=\-~^"*+#])\1{2,}\s*""")
 _LINKS = re.compile(
     r"!?\[([^\]\[]{0,200})\](?:\([^()\s]{0,500}(?:\s+\"[^\"]{0,200}\")?\)|\[[^\]]{0,200}\])"
 )
+
+_ROLES = re.compile(r":[A-Za-z][\w:+.-]{0,60}:`([^`]{1,200})`")
 
 
 def limits_of(options: Mapping[str, Any]) -> Limits:
@@ -75,6 +78,7 @@ def coarse(blocks: Sequence[Block], most: int) -> list[Block]:
                 last is not None
                 and last.kind == block.kind
                 and block.kind not in ("heading", "table")
+                and last.locator != "header"
                 and block.start >= last.end
                 and block.end - last.start <= size
             ):
@@ -103,8 +107,10 @@ def heading_title(text: str, blocks: Sequence[Block]) -> str | None:
 def clean_title(raw: str) -> str | None:
     """A heading's text on one line, without its marks and links."""
     rows = [row for row in raw.splitlines() if row.strip() and not _UNDERLINE.fullmatch(row)]
-    title = " ".join(_MARKS.sub("", " ".join(rows)).split())
-    title = _LINKS.sub(r"\1", title).strip()
+    # Runs of spaces first: the patterns below look at each of their characters anew.
+    title = " ".join(" ".join(rows).split())[:_RAW_TITLE_CHARS]
+    title = " ".join(_MARKS.sub("", title).split())
+    title = _ROLES.sub(r"\1", _LINKS.sub(r"\1", title)).strip()
     for mark in ("**", "__", "*", "_", "`"):
         inner = title[len(mark) : -len(mark)]
         if title.startswith(mark) and title.endswith(mark) and inner and mark not in inner:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,10 +21,12 @@ from pipelines.ingest.parsers.source import limits_of, source_parsed
 
 _ENTITY = re.compile(r"""<!ENTITY\s+(%\s+)?([^\s%"'>]{1,200})\s+(?:"([^"]*+)"|'([^']*+)')""")
 _REFERENCE = re.compile(r"&([^\s;&#]{1,200});")
+_HUGE = 1 << 60
+"""Where counting ends: sizes that grow tenfold a level soon have thousands of digits."""
 _LONGEST_TAG = 10_000_000
 _UNSEEN = re.compile(
     r"<!--.*?(?:-->|\Z)|<\?.*?(?:\?>|\Z)|<!\[CDATA\[|\]\]>"
-    r"|<((?:\w+:)?(?:script|style|metadata))\b[^>]*(?<!/)>.*?(?:</\1\s*>|\Z)",
+    r"|<((?:\w+:)?(?:script|style|metadata))\b[^<>]*+(?<!/)>.*?(?:</\1\s*>|\Z)",
     re.DOTALL,
 )
 _TAG = re.compile(r"<[^<>]*(?:>|\Z)")
@@ -79,9 +82,7 @@ def check_entities(text: str, limits: Limits) -> None:
     if "<!ENTITY" not in text:
         return
     values = {found[2]: found[3] or found[4] or "" for found in _ENTITY.finditer(text)}
-    sizes: dict[str, int] = {}
-    for name in values:
-        _expanded(name, values, sizes)
+    sizes = _expanded(values)
     body = text[max(0, text.rfind("<!ENTITY")) :]
     total = len(text) + sum(
         sizes.get(found[1], 0) for found in _REFERENCE.finditer(body[body.find(">") + 1 :])
@@ -96,22 +97,27 @@ def check_entities(text: str, limits: Limits) -> None:
         )
 
 
-def _expanded(name: str, values: Mapping[str, str], sizes: dict[str, int]) -> None:
-    """Fill in the expanded size of an entity and of those in it, without recursion."""
-    pending = [name]
-    on_path: set[str] = set()
+def _expanded(values: Mapping[str, str]) -> dict[str, int]:
+    """The size of each entity when expanded, at most `_HUGE`, without recursion."""
+    inner = {
+        name: Counter(found[1] for found in _REFERENCE.finditer(value) if found[1] in values)
+        for name, value in values.items()
+    }
+    sizes: dict[str, int] = {}
+    pending = list(values)
+    entered: set[str] = set()
     while pending:
-        current = pending[-1]
-        inner = [found[1] for found in _REFERENCE.finditer(values[current])]
-        missing = [n for n in inner if n in values and n not in sizes]
-        if current in on_path or not missing:
-            # A second visit with parts still missing means that they contain each other.
-            sizes[current] = len(values[current]) + sum(sizes.get(n, 0) for n in inner)
-            pending.pop()
-            on_path.discard(current)
-        else:
-            on_path.add(current)
-            pending += [n for n in missing if n not in on_path]
+        name = pending[-1]
+        missing = [part for part in inner[name] if part not in sizes and part not in entered]
+        if name not in entered and missing:
+            entered.add(name)
+            pending += missing
+            continue
+        # What contains itself counts once: no reader expands it further.
+        pending.pop()
+        parts = sum(sizes.get(part, 0) * count for part, count in inner[name].items())
+        sizes.setdefault(name, min(len(values[name]) + parts, _HUGE))
+    return sizes
 
 
 def _drawing(decoded: Decoded) -> Parsed:
