@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -30,3 +31,23 @@ def keep_pandas_out() -> None:
         pyarrow.array([None])
     finally:
         sys.meta_path.remove(finder)
+
+
+_M_ARENA_MAX = -8
+"""glibc, malloc.h."""
+
+
+def give_memory_back() -> None:
+    """Have this process return what it frees, so that its size follows what is in use.
+
+    Arrow's own pool and an arena for each thread keep freed memory for later; over many batches
+    that adds up to more than any batch needs. Meant for the command line, which has the process
+    to itself.
+    """
+    import pyarrow
+
+    pyarrow.set_memory_pool(pyarrow.system_memory_pool())
+    if sys.platform == "linux":
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # not in every C library
+        if mallopt is not None:
+            mallopt(_M_ARENA_MAX, 2)

@@ -73,6 +73,7 @@ def run_stages(
     retry_rejects: bool = False,
 ) -> int:
     """Run `stages` one after the other and print their summary; returns the exit code."""
+    from pipelines.arrow import give_memory_back
     from pipelines.options import RunOptions, cpu_count
     from pipelines.progress import open_progress
 
@@ -92,6 +93,7 @@ def run_stages(
         progress=open_progress(quiet=quiet or as_json),
     )
     started = time.monotonic()
+    give_memory_back()
     check_lake(config, stages[0], write=True)
     done: dict[str, Any] = {}
     took: dict[str, float] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -269,6 +270,8 @@ def _connect(name: str, folder: Path) -> Any:
             f"sink {name!r} is of kind lancedb, and the package `lancedb` is not installed; "
             "install it with: pip install 'gristmill[load]'"
         )
+    # One shard at a time in memory while the text index is made, instead of one for each CPU.
+    os.environ.setdefault("LANCE_FTS_NUM_SHARDS", "1")
     import lancedb
 
     return lancedb.connect(folder)
