@@ -138,11 +138,14 @@ class LanceSink:
             table.merge_insert("document_id").when_matched_update_all().execute(rights_rows(rights))
         if replaced:
             rows = replacement_rows(replaced, self.schema)
+            among = _among([change.document_id for change in replaced])
+            if not table.count_rows(among):
+                # Nothing to join with: a plain append takes less time and memory.
+                table.add(rows)
+                return
             merge = table.merge_insert("chunk_id").when_matched_update_all()
             merge = merge.when_not_matched_insert_all()
-            merge.when_not_matched_by_source_delete(
-                _among([change.document_id for change in replaced])
-            ).execute(rows)
+            merge.when_not_matched_by_source_delete(among).execute(rows)
 
     def commit(self, position_: int) -> None:
         """See `Sink.commit`: brings the indexes up to date, then writes the position."""
