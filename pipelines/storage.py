@@ -4,8 +4,7 @@
     >>> (lake / "_runs").list()
 
 Credentials are never part of the value. They come from the environment of the process that
-uses it: `AZURE_STORAGE_CONNECTION_STRING`, or `AZURE_STORAGE_ACCOUNT_NAME` with
-`AZURE_STORAGE_ACCOUNT_KEY`, or else the default Azure identity.
+uses it; see `pipelines.azure_account`.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from lineage import ConfigError, TransientError
+from pipelines.azure_account import SCHEMES, AzureAccount
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
-_AZURE_SCHEMES = ("az", "abfs", "abfss")
 _NATIVE_SCHEMES = ("s3", "gs")
 
 
@@ -45,7 +44,7 @@ class Storage:
             return cls(os.path.abspath(parts.path))
         if "://" not in text:
             return cls(os.path.abspath(text))
-        if parts.scheme not in (*_AZURE_SCHEMES, *_NATIVE_SCHEMES):
+        if parts.scheme not in (*SCHEMES, *_NATIVE_SCHEMES):
             raise ConfigError(
                 f"{text!r} has the unknown scheme {parts.scheme!r}; use a local folder, "
                 "az://container/path or abfss://container@account.dfs.core.windows.net/path"
@@ -70,24 +69,16 @@ class Storage:
             return fs.LocalFileSystem(), self.uri
         parts = urlsplit(self.uri)
         path = (parts.netloc.partition("@")[0] + parts.path).rstrip("/")
-        if parts.scheme in _AZURE_SCHEMES:
+        if parts.scheme in SCHEMES:
             return _azure_filesystem(self.uri), path
         native, root = fs.FileSystem.from_uri(self.uri)
         return native, root
 
     def delta_options(self) -> dict[str, str] | None:
         """`storage_options` for the deltalake library."""
-        if self.is_local or urlsplit(self.uri).scheme not in _AZURE_SCHEMES:
+        if self.is_local or urlsplit(self.uri).scheme not in SCHEMES:
             return None
-        account = AzureAccount.from_environment(self.uri)
-        options = {"azure_storage_account_name": account.name}
-        if account.key:
-            options["azure_storage_account_key"] = account.key
-        if account.endpoint:
-            options["azure_storage_endpoint"] = account.endpoint
-            if account.endpoint.startswith("http://"):
-                options["azure_allow_http"] = "true"
-        return options
+        return AzureAccount.from_environment(self.uri).object_store_options()
 
     def read_bytes(self, name: str) -> bytes:
         """The whole object.
@@ -155,60 +146,11 @@ class Storage:
             os.makedirs(self.uri, exist_ok=True)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class AzureAccount:
-    """A storage account as the environment names it; `key` is empty for an identity."""
-
-    name: str
-    key: str = ""
-    endpoint: str = ""
-
-    @classmethod
-    def from_environment(cls, uri: str) -> AzureAccount:
-        """The account for `uri`.
-
-        Raises:
-            ConfigError: neither the URI nor the environment names an account.
-        """
-        settings = dict(
-            part.split("=", 1)
-            for part in os.environ.get("AZURE_STORAGE_CONNECTION_STRING", "").split(";")
-            if "=" in part
-        )
-        host = urlsplit(uri).netloc.partition("@")[2]
-        name = (
-            host.partition(".")[0]
-            or settings.get("AccountName")
-            or os.environ.get("AZURE_STORAGE_ACCOUNT_NAME", "")
-        )
-        if not name:
-            raise ConfigError(
-                f"{uri} names no storage account, and neither AZURE_STORAGE_CONNECTION_STRING nor "
-                "AZURE_STORAGE_ACCOUNT_NAME is set; set one, or write "
-                "abfss://container@ACCOUNT.dfs.core.windows.net/path"
-            )
-        key = settings.get("AccountKey") or os.environ.get("AZURE_STORAGE_ACCOUNT_KEY", "")
-        endpoint = settings.get("BlobEndpoint") or os.environ.get("AZURE_STORAGE_ENDPOINT", "")
-        return cls(name=name, key=key, endpoint=endpoint.rstrip("/"))
-
-
 def _azure_filesystem(uri: str) -> FileSystem:
     import pyarrow.fs as fs
 
-    account = AzureAccount.from_environment(uri)
-    options: dict[str, str] = {"account_name": account.name}
-    if account.key:
-        options["account_key"] = account.key
-    if account.endpoint:
-        endpoint = urlsplit(account.endpoint)
-        options |= {
-            "blob_storage_authority": endpoint.netloc,
-            "blob_storage_scheme": endpoint.scheme,
-            "dfs_storage_authority": endpoint.netloc.replace(".blob.", ".dfs."),
-            "dfs_storage_scheme": endpoint.scheme,
-        }
     try:
-        return fs.AzureFileSystem(**options)
+        return fs.AzureFileSystem(**AzureAccount.from_environment(uri).arrow_options())
     except (OSError, ValueError) as error:
         raise TransientError(
             f"cannot open {uri}: {error}; check the account and its key"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import signal
 import socket
@@ -15,9 +16,11 @@ import subprocess
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
@@ -27,11 +30,42 @@ ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
 
+_REQUEST = re.compile(r'"([A-Z]+) (\S+) HTTP/1\.1" (\d+)')
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request that the emulator has answered."""
+
+    method: str
+    container: str
+    blob: str
+    query: frozenset[str]
+    status: int
+
+    @classmethod
+    def parse(cls, found: tuple[str, str, str]) -> Request:
+        method, uri, status = found
+        parts = urlsplit(uri)
+        container, _, blob = parts.path.removeprefix(f"/{ACCOUNT}/").partition("/")
+        return cls(method, container, unquote(blob), frozenset(parse_qs(parts.query)), int(status))
+
+    @property
+    def is_download(self) -> bool:
+        return self.method == "GET" and bool(self.blob)
+
+    @property
+    def is_listing(self) -> bool:
+        return self.method == "GET" and not self.blob
+
+
 @dataclass(frozen=True)
 class Azurite:
     """A running emulator."""
 
     endpoint: str
+    log: Path
+    """Its access log."""
 
     @property
     def connection_string(self) -> str:
@@ -44,6 +78,26 @@ class Azurite:
     def environment(self) -> dict[str, str]:
         """Environment variables by which every part of Gristmill finds it."""
         return {"AZURE_STORAGE_CONNECTION_STRING": self.connection_string}
+
+    @contextmanager
+    def requests(self) -> Iterator[list[Request]]:
+        """Collects what was asked of it, at the end of the block."""
+        start = self.log.stat().st_size
+        found: list[Request] = []
+        yield found
+        # An answer is logged after it was given: the last one that counts comes before this mark.
+        mark = f"mark-{uuid.uuid4().hex}"
+        self.service().get_container_client(mark).exists()
+        deadline = time.monotonic() + 10
+        while True:
+            with self.log.open("rb") as log:
+                log.seek(start)
+                text = log.read().decode()
+            if mark in text or time.monotonic() > deadline:
+                break
+            time.sleep(0.02)
+        asked = map(Request.parse, _REQUEST.findall(text))
+        found += [request for request in asked if request.container != mark]
 
     def service(self) -> Any:
         from azure.storage.blob import BlobServiceClient
@@ -65,14 +119,14 @@ def azurite_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite
         port = _free_port()
         with (folder / "log").open("ab") as log:
             process = subprocess.Popen(
-                [str(program), "--blobHost", "127.0.0.1", "--blobPort", str(port), "--silent",
+                [str(program), "--blobHost", "127.0.0.1", "--blobPort", str(port),
                  "--skipApiVersionCheck", "--inMemoryPersistence", "--disableTelemetry"],
                 cwd=folder,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         try:
             if _answers(process, port):
-                yield Azurite(f"http://127.0.0.1:{port}/{ACCOUNT}")
+                yield Azurite(f"http://127.0.0.1:{port}/{ACCOUNT}", folder / "log")
                 return
         finally:
             _end(process)

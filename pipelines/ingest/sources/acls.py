@@ -69,8 +69,8 @@ def from_metadata(metadata: Mapping[str, str]) -> tuple[Acl | None, dict[str, st
 
     Keys, whatever their case: `acl` with the word `public` or `unknown`, or a JSON object of the
     four lists; or `acl_allow_users`, `acl_allow_groups`, `acl_deny_users`, `acl_deny_groups`,
-    each a JSON list or names with commas between. Any other key that begins with `acl_` makes
-    the ACL `unknown`: it may be a misspelt restriction.
+    each a JSON list or names with commas between. Any other key that begins with `acl_`, and a
+    list's name without it, makes the ACL `unknown`: it may be a misspelt restriction.
     """
     found = [(key.lower(), value) for key, value in metadata.items() if _is_acl_key(key)]
     labels = {key: value for key, value in metadata.items() if not _is_acl_key(key)}
@@ -109,14 +109,14 @@ def from_columns(columns: Mapping[str, str], row: Mapping[str, Any]) -> Acl | No
 
 def _is_acl_key(key: str) -> bool:
     key = key.lower()
-    return key == "acl" or key.startswith("acl_")
+    return key == "acl" or key.startswith("acl_") or key in LISTS
 
 
 def _from_strings(stated: Mapping[str, str]) -> Acl:
     lists = {}
     for key, value in stated.items():
         name = key.removeprefix("acl_")
-        if key != "acl" and name not in LISTS:
+        if key in LISTS or (key != "acl" and name not in LISTS):
             known = ", ".join(f"acl_{known}" for known in LISTS)
             raise ValueError(f"unknown key {key!r}; known are acl, {known}")
         if key != "acl":

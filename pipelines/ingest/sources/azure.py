@@ -20,6 +20,7 @@ from pipelines.ingest.sources import acls, keys, sidecars
 from pipelines.ingest.sources.azure_client import (
     ContainerAddress,
     client,
+    error_code,
     explain,
     pages,
     patiently,
@@ -133,7 +134,7 @@ class AzureSource:
                 "%s: index tags cannot be listed (%s), so they are no labels; they need the right "
                 "'blobs/tags/read', and an account without hierarchical namespace",
                 self._where,
-                getattr(error, "error_code", None) or error.status_code,
+                error_code(error) or error.status_code,
             )
             yield from pages(container, include=["metadata"], **options)
             return

@@ -1,9 +1,4 @@
-"""Talking to Azure Blob storage: credentials, bounded retries, and what errors mean.
-
-Credentials come from the environment: `AZURE_STORAGE_CONNECTION_STRING`; or
-`AZURE_STORAGE_ACCOUNT_NAME` with `AZURE_STORAGE_ACCOUNT_KEY` and, for an emulator,
-`AZURE_STORAGE_ENDPOINT`; or else `DefaultAzureCredential`.
-"""
+"""Talking to Azure Blob storage: bounded retries, and what errors mean."""
 
 from __future__ import annotations
 
@@ -13,9 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
 
 from lineage.errors import ConfigError, GristmillError, MissingExtra
+from pipelines.azure_account import ENVIRONMENT, AzureAccount
 from pipelines.ingest.sources.base import SourceUnavailable
 
 if TYPE_CHECKING:
@@ -28,15 +23,11 @@ _RETRIES = 2
 _CONNECT_SECONDS = 4
 _READ_SECONDS = 20
 _PROBE_READ_SECONDS = 8
+_PAGE_BLOBS = 5_000
 _BUSY_ATTEMPTS = 5
 _BUSY_SECONDS = 8.0
 
-_ENVIRONMENT = (
-    "AZURE_STORAGE_CONNECTION_STRING",
-    "AZURE_STORAGE_ACCOUNT_NAME",
-    "AZURE_STORAGE_ACCOUNT_KEY",
-    "AZURE_STORAGE_ENDPOINT",
-)
+_pause = time.sleep
 _clients: dict[object, Any] = {}
 _lock = threading.Lock()
 
@@ -50,14 +41,12 @@ _DENIED = {
 
 @dataclass(frozen=True, slots=True)
 class ContainerAddress:
-    """What a source's URI names: a container, a path in it, and perhaps the account."""
+    """What a source's URI names: a container and a path in it."""
 
     uri: str
     container: str
     prefix: str
     """With a `/` at its end, or empty for the whole container."""
-    account: str = ""
-    host: str = ""
 
     @classmethod
     def parse(cls, uri: str, where: str) -> ContainerAddress:
@@ -70,23 +59,17 @@ class ContainerAddress:
         Raises:
             ConfigError: it names no container, or something other than one.
         """
-        parts = urlsplit(uri)
-        container, at, host = parts.netloc.partition("@")
-        if not container or (at and not host) or parts.query:
+        # Taken as written, not by `urlsplit`: a blob's name may hold `#` and `%`.
+        authority, _, path = uri.partition("://")[2].partition("/")
+        container, at, host = authority.partition("@")
+        if not container or (at and not host) or "?" in uri:
             raise ConfigError(
-                f"{where}: {uri!r} names no container; write az://container/path or "
-                "abfss://container@account.dfs.core.windows.net/path, and keep credentials in "
+                f"{where}: {uri.partition('?')[0]!r} names no container; write az://container/path "
+                "or abfss://container@account.dfs.core.windows.net/path, and keep credentials in "
                 "the environment"
             )
-        # Taken as written, not by `urlsplit`: a blob's name may hold `?` and `#`.
-        prefix = uri.partition("://")[2].partition("/")[2].strip("/")
-        return cls(
-            uri=uri,
-            container=container,
-            prefix=f"{prefix}/" if prefix else "",
-            account=host.partition(".")[0],
-            host=host.replace(".dfs.", ".blob.", 1),
-        )
+        prefix = path.strip("/")
+        return cls(uri=uri, container=container, prefix=f"{prefix}/" if prefix else "")
 
     @property
     def base(self) -> str:
@@ -100,7 +83,7 @@ def client(address: ContainerAddress, where: str) -> ContainerClient:
 
     Raises: see `connect`.
     """
-    environment = tuple(os.environ.get(name, "") for name in _ENVIRONMENT)
+    environment = tuple(os.environ.get(name, "") for name in ENVIRONMENT)
     key = (os.getpid(), address.uri, environment)
     with _lock:
         found: ContainerClient | None = _clients.get(key)
@@ -132,55 +115,31 @@ def connect(address: ContainerAddress, where: str) -> ContainerClient:
         "max_chunk_get_size": 8 << 20,
         "logging_enable": False,
     }
-    connection = os.environ.get("AZURE_STORAGE_CONNECTION_STRING", "")
+    account = AzureAccount.from_environment(address.uri, where)
     try:
-        if connection and _account_of(connection) in (
-            "",
-            address.account or _account_of(connection),
-        ):
-            return ContainerClient.from_connection_string(connection, address.container, **options)
         return ContainerClient(
-            _endpoint(address, where), address.container, credential=_credential(address), **options
+            account.endpoint, address.container, credential=_credential(account), **options
         )
     except ValueError as error:
         raise ConfigError(
             f"{where}: the credentials in the environment for {address.uri} are not well-formed "
-            f"({error}); copy the connection string again from the storage account's access keys"
+            f"({error}); copy them again from the storage account's access keys"
         ) from None
 
 
-def _account_of(connection: str) -> str:
-    pairs = (part.split("=", 1) for part in connection.split(";") if "=" in part)
-    return {key.lower(): value for key, value in pairs}.get("accountname", "")
+def _credential(account: AzureAccount) -> Any:
+    if account.key:
+        return {"account_name": account.name, "account_key": account.key}
+    if account.sas:
+        from azure.core.credentials import AzureSasCredential
 
-
-def _endpoint(address: ContainerAddress, where: str) -> str:
-    named = os.environ.get("AZURE_STORAGE_ACCOUNT_NAME", "")
-    endpoint = os.environ.get("AZURE_STORAGE_ENDPOINT", "")
-    if endpoint and address.account in ("", named):
-        return endpoint
-    if address.host:
-        return f"https://{address.host}"
-    if named:
-        return f"https://{named}.blob.core.windows.net"
-    raise ConfigError(
-        f"{where}: {address.uri} names no storage account, and neither "
-        "AZURE_STORAGE_CONNECTION_STRING nor AZURE_STORAGE_ACCOUNT_NAME is set; set one of them, "
-        "or write abfss://container@ACCOUNT.dfs.core.windows.net/path"
-    )
-
-
-def _credential(address: ContainerAddress) -> Any:
-    named = os.environ.get("AZURE_STORAGE_ACCOUNT_NAME", "")
-    key = os.environ.get("AZURE_STORAGE_ACCOUNT_KEY", "")
-    if key and named and address.account in ("", named):
-        return {"account_name": named, "account_key": key}
+        return AzureSasCredential(account.sas)
     try:
         from azure.identity import DefaultAzureCredential
     except ImportError as error:
         raise MissingExtra(
-            f"{address.uri}: no key is in the environment, and an identity needs azure-identity; "
-            "pip install 'gristmill[azure]'"
+            f"{account.endpoint}: no key is in the environment, and an identity needs "
+            "azure-identity; pip install 'gristmill[azure]'"
         ) from error
     return DefaultAzureCredential()
 
@@ -198,7 +157,7 @@ def patiently(call: Callable[[], T]) -> T:
         except HttpResponseError as error:
             if error.status_code != 429 or attempt == _BUSY_ATTEMPTS - 1:
                 raise
-            time.sleep(_wait_seconds(error, attempt))
+            _pause(_wait_seconds(error, attempt))
     raise AssertionError("unreachable")
 
 
@@ -213,6 +172,7 @@ def _wait_seconds(error: Any, attempt: int) -> float:
 
 def pages(container: ContainerClient, **options: Any) -> Iterator[list[Any]]:
     """The pages of a flat listing; one that fails as busy is asked for again, by its token."""
+    options = {"results_per_page": _PAGE_BLOBS} | options
     listing: Any = container.list_blobs(**options).by_page()
     token: str | None = None
     while True:
@@ -256,7 +216,7 @@ def explain(error: Exception, address: ContainerAddress, where: str) -> Gristmil
     """What an error of the library means for a source as a whole."""
     from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
 
-    code = str(getattr(error, "error_code", "") or "")
+    code = error_code(error)
     status = getattr(error, "status_code", None)
     said = _first_line(error)
     if code == "ContainerNotFound" or (status == 404 and not code):
@@ -280,6 +240,12 @@ def explain(error: Exception, address: ContainerAddress, where: str) -> Gristmil
         f"{where}: {address.uri!r} does not answer: {kind}; check the network and the account's "
         "name, and try again"
     )
+
+
+def error_code(error: Exception) -> str:
+    """The service's own name for an error, such as `ContainerNotFound`; empty without one."""
+    code = getattr(error, "error_code", None) or ""
+    return str(getattr(code, "value", code))
 
 
 def _first_line(error: Exception) -> str:

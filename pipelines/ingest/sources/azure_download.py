@@ -5,7 +5,8 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from pipelines.ingest.sources.base import MAX_DOCUMENT_BYTES, Fetched, FetchError
+from pipelines.ingest.sources.azure_client import error_code
+from pipelines.ingest.sources.base import MAX_DOCUMENT_BYTES, Fetched, FetchError, too_large
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
@@ -30,10 +31,9 @@ def download(container: ContainerClient, name: str, version: str | None) -> Fetc
         condition = {"etag": f'"{version}"', "match_condition": MatchConditions.IfNotModified}
     # The library would unpack, too, but piece by piece where it asks for a blob in pieces.
     downloader = container.download_blob(name, decompress=False, **condition)
-    if downloader.size > MAX_DOCUMENT_BYTES:
-        raise FetchError(
-            "limit_size", f"{downloader.size} bytes; the limit is {MAX_DOCUMENT_BYTES}"
-        )
+    problem = too_large(downloader.size)
+    if problem:
+        raise FetchError(*problem)
     data: bytes = downloader.readall()
     if len(data) != downloader.size:
         raise FetchError("transient_io", f"{len(data)} of {downloader.size} bytes arrived")
@@ -90,6 +90,5 @@ def fetch_error(error: Exception) -> FetchError:
         return FetchError("changed_during_read", "the blob has changed since it was listed")
     if isinstance(error, ResourceNotFoundError) or status == 404:
         return FetchError("not_found", "the blob is gone since it was listed")
-    code = getattr(error, "error_code", None)
-    said = " ".join(str(part) for part in (status, code) if part)
+    said = " ".join(str(part) for part in (status, error_code(error)) if part)
     return FetchError("transient_io", f"the blob cannot be read: {said or type(error).__name__}")
