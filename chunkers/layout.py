@@ -26,7 +26,7 @@ from chunkers.packing import (
 from chunkers.tokens import TokenMap
 
 _DEEPEST = 48
-_CRUMB = 24
+CRUMB = 24
 """An opening of fewer tokens than this is glued to what it opens."""
 _LEADS = frozenset({"list", "table", "code", "formula", "quote", "figure"})
 _RUNNING = frozenset({"paragraph", "quote", "turn", "message", "comment", "definition"})
@@ -92,7 +92,7 @@ class Layout:
                     strength=strength, language=self.language, extras=extras, path=path,
                     first_extras=opening,
                 )  # fmt: skip
-                glued = tokens.estimate(start, head_end) < _CRUMB
+                glued = tokens.estimate(start, head_end) < CRUMB
                 strength = boundaries.GLUE if glued else inner
                 opening = extras
                 place = head_end

@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple
 
 from chunkers.base import BaseChunker, Part
 from chunkers.context import ContextFitter
-from chunkers.layout import Layout
+from chunkers.layout import CRUMB, Layout
 from chunkers.outline import BlockIndex, Section, sections
 from chunkers.packing import Atoms, pack
 from chunkers.tokens import TokenMap
@@ -125,9 +125,10 @@ def regions(
             yield Region(section, section.first, section.last, start, section.end, around)
             return
         opening = children[0]
-        if tokens.text[section.body : opening.start].strip() and (
-            size(start, opening.end) > target or len(children) == 1
-        ):
+        worth_a_chunk = size(start, opening.start) >= CRUMB and bool(
+            tokens.text[section.body : opening.start].strip()
+        )
+        if worth_a_chunk and (size(start, opening.end) > target or len(children) == 1):
             end = opening.start
             yield Region(section, section.first, opening.first, start, end, around)
             start, around = end, section.path

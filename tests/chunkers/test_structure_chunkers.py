@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -42,6 +43,14 @@ def test_small_neighbours_share_a_chunk() -> None:
     text = "# Guide\n\n" + "".join(f"## Part {i}\n\n{PROSE}\n\n" for i in range(12))
     document = markdown(text)
     assert len(spans_of(document, "structure", 120)) < 6
+
+
+@pytest.mark.parametrize("name", ["structure", "optimal"])
+def test_a_line_above_the_first_heading_is_no_chunk(name: str) -> None:
+    document = markdown(f"Page 1 of 3\n\n# Guide\n\n{(PROSE * 6 + chr(10) * 2) * 4}")
+    spans = spans_of(document, name, 120)
+    assert texts_of(document, spans)[0].startswith("Page 1 of 3\n\n# Guide")
+    assert spans[1].context == "Guide"
 
 
 def test_a_continuation_has_its_own_heading_as_context() -> None:
