@@ -14,7 +14,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from lineage import ConfigError, TransientError
 from pipelines.azure_account import SCHEMES, AzureAccount
@@ -36,12 +36,13 @@ class Storage:
         """Normalise `uri`.
 
         Raises:
-            ConfigError: the scheme is not supported, or the container's name is missing.
+            ConfigError: the scheme is not supported, the container's name is missing, or the
+                path is not one on which all libraries agree.
         """
         text = os.fspath(uri)
         parts = urlsplit(text)
         if parts.scheme == "file":
-            return cls(os.path.abspath(parts.path))
+            return cls(os.path.abspath(unquote(parts.path)))
         if "://" not in text:
             return cls(os.path.abspath(text))
         if parts.scheme not in (*SCHEMES, *_NATIVE_SCHEMES):
@@ -51,7 +52,14 @@ class Storage:
             )
         if not parts.netloc:
             raise ConfigError(f"{text!r} names no container; write {parts.scheme}://container/path")
-        return cls(text.rstrip("/"))
+        text = text.rstrip("/")
+        if set("%#?") & set(text) or "//" in text.partition("://")[2]:
+            # Libraries disagree on whether these are part of a name.
+            raise ConfigError(
+                f"{text.partition('?')[0]!r}: the path of tables in a container can hold no `%`, `#`, `?` and no "
+                "empty part; name another one, and keep credentials in the environment"
+            )
+        return cls(text)
 
     @property
     def is_local(self) -> bool:
