@@ -17,6 +17,8 @@ _RATIO_FLOOR = 1 << 20
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _UTF16_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 _CHUNK = 1 << 20
+_PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".bmp", ".webp", ".emf", ".wmf",
+             ".svg", ".jp2", ".heic")  # fmt: skip
 
 
 def preflight_zip(data: bytes, limits: Limits | None = None) -> Archive:
@@ -85,6 +87,16 @@ class Archive:
     def names(self) -> list[str]:
         """Names of all members, in directory order."""
         return list(self._members)
+
+    def has_pictures(self) -> bool:
+        """Whether there are pictures in the package, the reader's preview of it aside.
+
+        A picture may show text, so a document of pictures alone is not proven empty.
+        """
+        return any(
+            name.lower().endswith(_PICTURES) and "thumbnail" not in name.lower()
+            for name in self._members
+        )
 
     def find(self, name: str) -> str | None:
         """The member called `name`, whatever its case and leading slash; null if there is none."""

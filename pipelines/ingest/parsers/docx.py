@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.ingest.parsers.base import Limits, Parsed, ParseError
 from pipelines.ingest.parsers.docxstyles import Numbering, Style, paragraph_numbers, read_styles
 from pipelines.ingest.parsers.docxtext import Paragraph, paragraph_text
+from pipelines.ingest.parsers.embedded import add_embedded
 from pipelines.ingest.parsers.flatlist import FlatList
 from pipelines.ingest.parsers.ooxml import MAX_DEPTH, Package, attribute, local, relation_id
 from pipelines.ingest.parsers.textbuild import TextBuilder, squeeze
@@ -36,7 +37,7 @@ class DocxParser:
     @property
     def version(self) -> str:
         """Of this parser and of the library behind it."""
-        return f"1/lxml-{version('lxml')}"
+        return f"2/lxml-{version('lxml')}"
 
     def parse(self, data: bytes, *, name: str, format: str, options: Mapping[str, Any]) -> Parsed:
         """Parse a document. Options: `limits`, a `Limits`.
@@ -57,7 +58,7 @@ class DocxParser:
             media_type=_MEDIA_TYPE,
             title=title,
             language=language,
-            empty_is_proven=not package.embedded(),
+            empty_is_proven=not (package.embedded() or package.has_pictures()),
             warnings=tuple(build.warnings),
         )
 
@@ -99,11 +100,7 @@ class _Reader:
         self._comments()
         self.build.page = None
         self._margins("footer")
-        embedded = len(self.package.related(self.part, "package")) + len(
-            self.package.related(self.part, "oleObject")
-        )
-        if embedded:
-            self.build.warn(f"{embedded} embedded files are not read")
+        add_embedded(self.build, self.package, self.part)
 
     def _blocks(self, parent: _Element, depth: int) -> None:
         for child in parent:

@@ -30,7 +30,7 @@ class EpubParser:
     @property
     def version(self) -> str:
         """Of this parser and of the libraries behind it."""
-        return f"1/selectolax-{version('selectolax')}/lxml-{version('lxml')}"
+        return f"2/selectolax-{version('selectolax')}/lxml-{version('lxml')}"
 
     def parse(self, data: bytes, *, name: str, format: str, options: Mapping[str, Any]) -> Parsed:
         """Parse a book. Options: `limits`, a `Limits`.
@@ -59,7 +59,7 @@ class EpubParser:
             media_type="application/epub+zip",
             title=title,
             language=language,
-            empty_is_proven=bool(chapters),
+            empty_is_proven=bool(chapters) and not archive.has_pictures(),
             warnings=tuple(build.warnings),
         )
 

@@ -57,7 +57,7 @@ class HtmlParser:
     @property
     def version(self) -> str:
         """Of this parser and of the library behind it."""
-        return f"1/selectolax-{version('selectolax')}"
+        return f"2/selectolax-{version('selectolax')}"
 
     def parse(self, data: bytes, *, name: str, format: str, options: Mapping[str, Any]) -> Parsed:
         """Parse a page. Options: `limits`, a `Limits`.

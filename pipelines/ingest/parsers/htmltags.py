@@ -33,6 +33,7 @@ BOUNDARY_TAGS = word_list(
 SPACED_TAGS = ("button", "text", "tspan", "desc", "title")
 LEAVES = frozenset({"heading", "caption", "list_item", "quote", "definition", "header", "footer"})
 """Kinds that hold bare text themselves; elsewhere bare text becomes a paragraph."""
+_MANY = 1 << 40
 NOT_IN_DATA_TABLES = frozenset({"table", "pre", *HEADING_TAGS})
 
 
@@ -44,27 +45,44 @@ def unescape(text: str) -> str:
     return text
 
 
-def data_tables(names: list[str]) -> list[bool]:
+def data_tables(pieces: list[str]) -> list[bool]:
     """For each table, last one first, whether it holds data rather than layout.
 
     A table around another table, a heading or preformatted text lays out a page; so does one
-    with a single cell.
+    that has words in one cell of a row at most, unless it names its column.
+
+    Args:
+        pieces: the page split at its tags: text, then name, attributes and text of each tag.
     """
     tables: list[bool] = []
-    cells: list[int] = []
-    open_tables: list[int] = []
-    for name in names:
+    open_tables: list[list[int]] = []
+    """For each open table: its number, filled cells of the row, and whether a cell is open."""
+    for name, text in zip(pieces[1::3], pieces[3::3], strict=True):
         if name in NOT_IN_DATA_TABLES:
-            if open_tables:
-                tables[open_tables[-1]] = False
             if name == "table":
-                open_tables.append(len(tables))
-                tables.append(True)
-                cells.append(0)
-        elif name == "td" or name == "th":
-            if open_tables:
-                cells[open_tables[-1]] += 1
-        elif name == "/table" and open_tables:
-            inner = open_tables.pop()
-            tables[inner] = tables[inner] and cells[inner] > 1
+                if open_tables:
+                    tables[open_tables[-1][0]] = False
+                    open_tables[-1][1] = -_MANY
+                open_tables.append([len(tables), 0, 0])
+                tables.append(False)
+            elif open_tables:
+                open_tables[-1][1] = -_MANY
+        if not open_tables:
+            continue
+        innermost = open_tables[-1]
+        if name == "tr":
+            innermost[1] = min(innermost[1], 0)
+        elif name == "td":
+            innermost[2] = 1
+        elif name == "th":
+            innermost[2] = 2
+        elif name == "/table":
+            number, filled, _ = open_tables.pop()
+            tables[number] = tables[number] and filled >= 0
+            continue
+        if innermost[2] and text and not text.isspace() and text.replace("&nbsp;", "").strip():
+            innermost[1] += innermost[2]
+            innermost[2] = 0
+            if innermost[1] > 1:
+                tables[innermost[0]] = True
     return tables[::-1]

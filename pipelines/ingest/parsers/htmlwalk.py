@@ -67,7 +67,7 @@ class _Walk:
         pieces = TAG.split(INLINE.sub("", html))
         self.names = pieces[1::3]
         if "table" in self.names:
-            self.data_tables = data_tables(self.names)
+            self.data_tables = data_tables(pieces)
         inline = self.inline
         if pieces[0]:
             inline.append(pieces[0])

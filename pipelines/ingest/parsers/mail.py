@@ -28,6 +28,12 @@ _ENCRYPTED = ("multipart/encrypted", "application/pkcs7-mime", "application/x-pk
 _BOUNDARY = re.compile(rb"""boundary\s*=\s*(?:"([^"\r\n]{1,200})"|([^\s;"]{1,200}))""", re.I)
 
 
+_WORD = re.compile(r"\w{3,}")
+_TAG = re.compile(r"<[^>]{0,10000}>")
+_FEWEST_WORDS = 20
+"""Different words that a plain body must have before it is compared with the other one."""
+
+
 class MailParser:
     """Mail messages (`eml`) and mailboxes (`mbox`) to text and blocks."""
 
@@ -37,7 +43,7 @@ class MailParser:
     @property
     def version(self) -> str:
         """Of this parser and of the library that reads HTML bodies."""
-        return f"1/selectolax-{version('selectolax')}"
+        return f"2/selectolax-{version('selectolax')}"
 
     def parse(self, data: bytes, *, name: str, format: str, options: Mapping[str, Any]) -> Parsed:
         """Parse a message or a mailbox. Options: `limits`, a `Limits`.
@@ -173,7 +179,10 @@ class _Reader:
         related = [child for child in others if child.is_multipart()]
         chosen = [b for b in bodies if b.get_content_type() == "text/html" and _says(b)]
         if not related:
-            for body in (chosen or [b for b in bodies if _says(b)])[-1:]:
+            kept = (chosen or [b for b in bodies if _says(b)])[-1:]
+            # A plain body that is another text, and no copy of the one kept, is a body as well.
+            kept = [b for b in bodies if b in kept or (kept and _differs(b, kept[0]))]
+            for body in kept:
                 self.part(body, depth + 1)
         for child in related:
             self.part(child, depth + 1)
@@ -182,7 +191,7 @@ class _Reader:
                 self.part(child, depth + 1)
 
     def forwarded(self, part: Message, children: list[Message], depth: int) -> None:
-        for child in children:
+        for child in _unwrapped(part, children):
             name = part.get_filename() or _header(child, "Subject") or "message"
             shown = squeeze(_decode(name))
             self.build.open("attachment", locator=shown)
@@ -199,6 +208,27 @@ class _Reader:
                 return
             name = squeeze(str(part.get("Content-ID", ""))).strip("<>") or kind.replace("/", ".")
         self.attachments.add(name, kind, data)
+
+
+def _unwrapped(part: Message, children: list[Message]) -> list[Message]:
+    """The messages in a message part. The standard wants them plain, some programs encode them."""
+    encoding = str(part.get("Content-Transfer-Encoding", "")).strip().lower()
+    if encoding not in ("base64", "quoted-printable") or len(children) != 1 or children[0].keys():
+        return children
+    carrier = Message()
+    carrier["Content-Transfer-Encoding"] = encoding
+    carrier.set_payload(children[0].get_payload())
+    data = carrier.get_payload(decode=True)
+    return [_parse(data)] if isinstance(data, bytes) and data.strip() else children
+
+
+def _differs(plain: Message, rich: Message) -> bool:
+    """Whether most words of a plain body are not in the other one."""
+    if plain.get_content_type() != "text/plain":
+        return False
+    words = set(_WORD.findall(_plain(plain).lower()))
+    others = set(_WORD.findall(_TAG.sub(" ", _html(rich)).lower()))
+    return len(words) >= _FEWEST_WORDS and len(words & others) * 2 < len(words)
 
 
 def _says(part: Message) -> bool:

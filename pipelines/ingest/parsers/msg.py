@@ -53,7 +53,7 @@ class MsgParser:
     @property
     def version(self) -> str:
         """Of this parser and of the libraries behind it."""
-        return f"1/olefile-{version('olefile')}/selectolax-{version('selectolax')}"
+        return f"2/olefile-{version('olefile')}/selectolax-{version('selectolax')}"
 
     def parse(self, data: bytes, *, name: str, format: str, options: Mapping[str, Any]) -> Parsed:
         """Parse a message. Options: `limits`, a `Limits`.

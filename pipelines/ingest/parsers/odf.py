@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.ingest.parsers.archive import Archive, preflight_zip
 from pipelines.ingest.parsers.base import Limits, Parsed, ParseError
 from pipelines.ingest.parsers.docxstyles import as_int
+from pipelines.ingest.parsers.embedded import add_file
 from pipelines.ingest.parsers.ooxml import MAX_DEPTH, attribute, iso_language, local, parse_xml
 from pipelines.ingest.parsers.textbuild import BLANK_LINE, TextBuilder, squeeze
 
@@ -24,7 +25,12 @@ _SKIPPED = frozenset(
      "alphabetical-index-auto-mark-file", "binary-data", "index-title-template", "event-listeners",
      "note-citation", "table-of-content-source", "settings", "shapes"}
 )  # fmt: skip
+_SHAPES = frozenset(
+    {"frame", "custom-shape", "rect", "circle", "ellipse", "line", "polyline", "polygon",
+     "regular-polygon", "path", "connector", "measure", "caption", "g", "a"}
+)  # fmt: skip
 _MAX_SPACES = 1000
+_MAX_OBJECTS = 20
 _MAX_REPEATS = 100
 
 
@@ -37,7 +43,7 @@ class OdfParser:
     @property
     def version(self) -> str:
         """Of this parser and of the library behind it."""
-        return f"1/lxml-{version('lxml')}"
+        return f"2/lxml-{version('lxml')}"
 
     def parse(self, data: bytes, *, name: str, format: str, options: Mapping[str, Any]) -> Parsed:
         """Parse a document. Options: `limits`, a `Limits`.
@@ -63,7 +69,7 @@ class OdfParser:
             media_type=media_type,
             title=title,
             language=language,
-            empty_is_proven=not text,
+            empty_is_proven=not archive.has_pictures(),
             warnings=tuple(build.warnings),
         )
 
@@ -118,8 +124,8 @@ class _Reader:
                 self.speaker_notes(child)
             elif tag == "annotation":
                 self.comment(child)
-            elif tag == "frame" or tag == "custom-shape":
-                self.frame(child, depth)
+            elif tag in _SHAPES:
+                self.shape(child, depth)
             elif tag not in _SKIPPED and tag not in ("header", "footer"):
                 self.blocks(child, depth + 1)
 
@@ -132,7 +138,7 @@ class _Reader:
             kind = "code"
         self.build.leaf(kind, text if kind == "code" else text.strip(), level=level)
         for frame in frames:
-            self.frame(frame, depth + 1)
+            self.shape(frame, depth + 1)
 
     def text(self, element: _Element, frames: list[_Element]) -> str:
         """A paragraph's own text; frames, notes and comments anchored in it are set aside."""
@@ -162,7 +168,7 @@ class _Reader:
                 parts.append(f"[{citation}]")
             elif tag == "annotation":
                 self.comment(current)
-            elif tag in ("frame", "custom-shape") and current is not element:
+            elif tag in _SHAPES and current is not element and not _is_link(current):
                 frames.append(current)
             elif tag == "ruby-text":
                 parts.append(f" ({squeeze(''.join(current.itertext()))})")
@@ -188,7 +194,7 @@ class _Reader:
                     self.build.separate("\n")
                     self.build.write(text)
                     for frame in frames:
-                        self.frame(frame, depth + 1)
+                        self.shape(frame, depth + 1)
                 elif local(child) == "list":
                     if depth > MAX_DEPTH:
                         raise ParseError("limit_depth", f"lists nested deeper than {MAX_DEPTH}")
@@ -236,16 +242,37 @@ class _Reader:
         lines = [self.text(p, []).strip() for p in notes.iter() if local(p) in ("p", "h")]
         self.build.leaf("comment", "\n".join(line for line in lines if line), locator="notes")
 
-    def frame(self, frame: _Element, depth: int) -> None:
-        """A text box, table, picture or embedded object; of its renderings the first is read."""
-        for child in frame:
+    def shape(self, shape: _Element, depth: int) -> None:
+        """A text box, drawing, table, picture or object; of its renderings the first is read."""
+        for child in shape:
             tag = local(child)
             if tag in ("text-box", "p", "list", "table"):
                 self.blocks([child] if tag != "text-box" else child, depth + 1)
             elif tag in ("desc", "title"):
                 self.build.leaf("figure", squeeze("".join(child.itertext())))
-            elif tag == "object":
-                self.build.warn("embedded objects are not read")
+            elif tag in _SHAPES:
+                if depth > MAX_DEPTH:
+                    raise ParseError("limit_depth", f"shapes nested deeper than {MAX_DEPTH}")
+                self.shape(child, depth + 1)
+            elif tag == "object" or tag == "object-ole":
+                self.object((attribute(child, "href") or "").removeprefix("./"), depth)
+
+    def object(self, name: str, depth: int) -> None:
+        """A chart, sheet, text or formula within the document, or a file of another program."""
+        inner = f"{name}/content.xml"
+        if self.archive.find(inner):
+            root = parse_xml(self.archive.read(inner), inner)
+            if local(root) == "math":
+                formula = next((e for e in root.iter() if local(e) == "annotation"), root)
+                self.build.leaf("formula", squeeze("".join(formula.itertext())))
+            elif depth < _MAX_OBJECTS:
+                for body in root:
+                    if local(body) == "body":
+                        self.blocks(body, depth + 1)
+        elif self.archive.find(name):
+            add_file(self.build, self.archive.read(name), name)
+        else:
+            self.build.warn("an embedded object is missing, or stands outside the document")
 
     def comment(self, annotation: _Element) -> None:
         author = ""
@@ -285,6 +312,11 @@ class _Reader:
             if (role == "header") == (kind == "header") and text not in seen:
                 seen.add(text)
                 self.build.leaf(kind, text)
+
+
+def _is_link(element: _Element) -> bool:
+    """Whether it is a link in running text, which shares its name with a link around a shape."""
+    return local(element) == "a" and "drawing" not in element.tag
 
 
 def _collapse(text: str) -> str:

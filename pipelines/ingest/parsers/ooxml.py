@@ -122,6 +122,10 @@ class Package:
             return fallback
         raise ParseError("malformed", f"the package has no {fallback!r}")
 
+    def has_pictures(self) -> bool:
+        """As `Archive.has_pictures`."""
+        return self.archive.has_pictures()
+
     def embedded(self) -> list[str]:
         """Parts that are whole files put into the document."""
         return [name for name in self.archive.names if "/embeddings/" in name and name[-1] != "/"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.ingest.parsers.base import Limits, Parsed, ParseError
 from pipelines.ingest.parsers.docxstyles import as_int
+from pipelines.ingest.parsers.embedded import add_embedded
 from pipelines.ingest.parsers.flatlist import FlatList
 from pipelines.ingest.parsers.ooxml import (
     MAX_DEPTH,
@@ -37,7 +38,7 @@ class PptxParser:
     @property
     def version(self) -> str:
         """Of this parser and of the library behind it."""
-        return f"1/lxml-{version('lxml')}"
+        return f"2/lxml-{version('lxml')}"
 
     def parse(self, data: bytes, *, name: str, format: str, options: Mapping[str, Any]) -> Parsed:
         """Parse a presentation. Options: `limits`, a `Limits`.
@@ -59,7 +60,7 @@ class PptxParser:
             media_type=_MEDIA_TYPE,
             title=title,
             language=language or reader.language,
-            empty_is_proven=not package.embedded(),
+            empty_is_proven=not (package.embedded() or package.has_pictures()),
             warnings=tuple(build.warnings),
         )
 
@@ -102,6 +103,7 @@ class _Reader:
         shapes.sort(key=lambda shape: _placeholder(shape) not in _TITLES)
         for shape in shapes:
             self.shape(shape, part)
+        add_embedded(self.build, self.package, part)
         for notes in self.package.related(part, "notesSlide"):
             self.notes(notes)
         for comments in self.package.related(part, "comments"):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipelines.ingest.parsers.base import Parsed
+from pipelines.ingest.parsers.embedded import add_packed
 from pipelines.ingest.parsers.flatlist import FlatList
 from pipelines.ingest.parsers.rtftokens import RtfTokens
 from pipelines.ingest.parsers.textbuild import TextBuilder, squeeze
@@ -16,6 +17,9 @@ _NOT_A_LABEL = re.compile(r"[^\w]*$")
 _DINGBATS = ("o", "§", "ü", "Ø", "v", "q", "à", "n", "l")
 """Letters that bullets of symbol fonts come out as."""
 _DEFAULT_STYLE = 0
+
+
+_OBJECT = re.compile(rb"\\objdata((?:\s*[0-9a-fA-F]{2})+)")
 
 
 class RtfParser:
@@ -33,6 +37,9 @@ class RtfParser:
         """
         build = TextBuilder(options.get("limits"))
         title = build_rtf(build, data)
+        for number, found in enumerate(_OBJECT.finditer(data), 1):
+            packed = bytes.fromhex(found[1].decode("ascii"))
+            add_packed(build, packed, f"embedded file {number}")
         text, blocks = build.finish()
         return Parsed(
             text=text,
@@ -40,7 +47,7 @@ class RtfParser:
             data_type="prose",
             media_type="application/rtf",
             title=title,
-            empty_is_proven=b"\\objdata" not in data,
+            empty_is_proven=b"\\objdata" not in data and b"\\pict" not in data,
             warnings=tuple(build.warnings),
         )
 

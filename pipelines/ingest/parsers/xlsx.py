@@ -1,6 +1,4 @@
-"""Spreadsheets (XLSX, XLS, ODS) through calamine, with what it leaves out of an XLSX package:
-comments, text in drawings and charts, page headers and footers.
-"""
+"""Spreadsheets (XLSX, XLS, ODS): cells through calamine, and what stands beside them."""
 
 from __future__ import annotations
 
@@ -8,13 +6,18 @@ import datetime
 import io
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from importlib.metadata import version
 from typing import Any
 
-from pipelines.ingest.parsers.archive import preflight_zip
+from pipelines.ingest.parsers.archive import Archive, preflight_zip
 from pipelines.ingest.parsers.base import Limits, Parsed, ParseError
-from pipelines.ingest.parsers.ooxml import Package, local
-from pipelines.ingest.parsers.pptx import chart_lines
+from pipelines.ingest.parsers.ooxml import Package
+from pipelines.ingest.parsers.sheetsides import (
+    write_ods_sides,
+    write_xls_sides,
+    write_xlsx_sides,
+)
 from pipelines.ingest.parsers.textbuild import TextBuilder, squeeze
 
 _MEDIA_TYPES = {
@@ -25,8 +28,6 @@ _MEDIA_TYPES = {
 _MAX_CELLS = 20_000_000
 """Largest rectangle around a sheet's cells that is laid out in memory."""
 _CELL = re.compile(rb'\sr="([A-Z]{1,3})(\d{1,7})"')
-_MARGIN = re.compile(rb"<(odd|even|first)(Header|Footer)>(.*?)</", re.DOTALL)
-_MARGIN_CODE = re.compile(r'&(?:"[^"]*"|K[0-9A-Fa-f]{6}|\d+|[A-Za-z])')
 
 
 class SpreadsheetParser:
@@ -38,7 +39,7 @@ class SpreadsheetParser:
     @property
     def version(self) -> str:
         """Of this parser and of the libraries behind it."""
-        return f"1/python-calamine-{version('python-calamine')}/lxml-{version('lxml')}"
+        return f"2/python-calamine-{version('python-calamine')}/lxml-{version('lxml')}"
 
     def parse(self, data: bytes, *, name: str, format: str, options: Mapping[str, Any]) -> Parsed:
         """Parse a workbook. Options: `limits`, a `Limits`.
@@ -49,7 +50,7 @@ class SpreadsheetParser:
         """
         limits: Limits = options.get("limits") or Limits()
         build = TextBuilder(limits)
-        package = _check(data, format, limits)
+        package, archive = _check(data, format, limits)
         for number, (sheet, visible, rows, start) in enumerate(_sheets(data, format), 1):
             if not visible:
                 build.warn(f"hidden sheet {sheet!r} is kept")
@@ -58,8 +59,15 @@ class SpreadsheetParser:
             _tables(build, sheet, rows, start)
             build.close()
         build.page = None
+        pictures = False
         if package is not None:
-            _extras(build, package)
+            write_xlsx_sides(build, package)
+            pictures = package.has_pictures()
+        elif archive is not None:
+            write_ods_sides(build, archive)
+            pictures = archive.has_pictures()
+        else:
+            pictures = write_xls_sides(build, data)
         title, language = package.core() if package is not None else (None, None)
         text, blocks = build.finish()
         return Parsed(
@@ -69,23 +77,22 @@ class SpreadsheetParser:
             media_type=_MEDIA_TYPES[format],
             title=title,
             language=language,
-            # What an XLS without cells holds (charts, embedded files) cannot be seen from here.
-            empty_is_proven=format != "xls" and not (package and package.embedded()),
+            empty_is_proven=not pictures and not (package and package.embedded()),
             warnings=tuple(build.warnings),
         )
 
 
-def _check(data: bytes, format: str, limits: Limits) -> Package | None:
-    """Refuse bombs before the library lays anything out; an XLSX's package for what follows."""
+def _check(data: bytes, format: str, limits: Limits) -> tuple[Package | None, Archive | None]:
+    """Refuse bombs before the library lays anything out; what is opened, for what follows."""
     if format == "ods":
         archive = preflight_zip(data, limits)
         if archive.find("META-INF/manifest.xml") and b"encryption-data" in archive.read(
             "META-INF/manifest.xml"
         ):
             raise ParseError("encrypted", "the file is encrypted; save it without a password")
-        return None
+        return None, archive
     if format == "xls":
-        return None
+        return None, None
     package = Package(data, limits)
     for part in package.archive.names:
         if not part.startswith("xl/worksheets/") or not part.endswith(".xml"):
@@ -102,7 +109,7 @@ def _check(data: bytes, format: str, limits: Limits) -> Package | None:
                 f"{part}: cells up to row {rows:,} and column {columns:,} span more than "
                 f"{_MAX_CELLS:,} cells",
             )
-    return package
+    return package, None
 
 
 def _ends(source: bytes) -> set[tuple[bytes, bytes]]:
@@ -200,7 +207,10 @@ def _spell(value: Any) -> str:
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
     if isinstance(value, float):
-        return format(value, ".15g")
+        # Fifteen digits are what these programs keep.
+        text = format(value, ".15g")
+        whole = "e" in text and abs(value) < 1e21 and value.is_integer()
+        return str(int(Decimal(text))) if whole else text
     if isinstance(value, datetime.datetime):
         return value.isoformat(sep=" ")
     if isinstance(value, datetime.date | datetime.time):
@@ -222,31 +232,3 @@ def _column_number(letters: bytes) -> int:
     for letter in letters:
         number = number * 26 + letter - 64
     return number
-
-
-def _extras(build: TextBuilder, package: Package) -> None:
-    """Comments, words in drawings and charts, and page headers and footers."""
-    seen: set[tuple[str, str]] = set()
-    for part in package.archive.names:
-        if part.startswith("xl/worksheets/") and part.endswith(".xml"):
-            for _, kind, raw in _MARGIN.findall(package.archive.read(part)):
-                text = raw.decode("utf-8", "replace").replace("&amp;", "&")
-                text = squeeze(_MARGIN_CODE.sub(" ", text))
-                entry = (kind.decode().lower(), text)
-                if entry not in seen:
-                    seen.add(entry)
-                    build.leaf(*entry)
-        elif re.fullmatch(r"xl/(?:threadedComments|comments)/?[^/]*\.xml", part):
-            for element in package.xml(part).iter():
-                if local(element) in ("comment", "threadedComment"):
-                    words = [t.text or "" for t in element.iter() if local(t) in ("t", "text")]
-                    text = squeeze(" ".join(words))
-                    build.leaf("comment", text, locator=element.get("ref"))
-        elif part.startswith("xl/drawings/drawing") and part.endswith(".xml"):
-            for element in package.xml(part).iter():
-                if local(element) == "txBody":
-                    words = [t.text or "" for t in element.iter() if local(t) == "t"]
-                    build.leaf("figure", squeeze(" ".join(words)))
-        elif part.startswith("xl/charts/chart") and part.endswith(".xml"):
-            lines = dict.fromkeys(line for line in chart_lines(package.xml(part)) if line)
-            build.leaf("figure", "\n".join(lines))

@@ -103,3 +103,50 @@ def test_every_real_document_is_accounted_for() -> None:
         if outcome != "ok"
     }
     assert odd == {"testODTEncrypted.odt": "encrypted", "testODPMacro.odp": "empty"}
+
+
+def test_objects_within_documents_are_read() -> None:
+    link = 'xmlns:xlink="http://www.w3.org/1999/xlink"'
+    body = f"""<office:text {link}><text:p>See<draw:frame><draw:object xlink:href="./Object 1"/>
+      <draw:image xlink:href="./ObjectReplacements/Object 1"/></draw:frame></text:p>
+    <text:p><draw:frame><draw:object xlink:href="./Object 2"/></draw:frame></text:p>
+    <text:p><draw:frame><draw:object-ole xlink:href="./list.txt"/></draw:frame></text:p>
+    <text:p><draw:frame><draw:object xlink:href="./gone"/></draw:frame></text:p></office:text>"""
+    sheet = (
+        "<office:spreadsheet><table:table><table:table-row><table:table-cell><text:p>a</text:p>"
+        "</table:table-cell><table:table-cell><text:p>1</text:p></table:table-cell>"
+        "</table:table-row></table:table></office:spreadsheet>"
+    )
+    members = {
+        "Object 1/content.xml": f"<office:document-content {NS}><office:body>{sheet}</office:body>"
+        "</office:document-content>",
+        "Object 2/content.xml": "<math><semantics><mi>x</mi><annotation>x = 1</annotation>"
+        "</semantics></math>",
+        "list.txt": "plain words",
+    }
+    parsed = parse(odf(body, **members), "odt")
+    assert shape(parsed) == [
+        ("paragraph", None, "See"),
+        ("table", None, "a | 1"),
+        ("table_row", None, "a | 1"),
+        ("formula", None, "x = 1"),
+        ("attachment", None, "list.txt\n\nplain words"),
+        ("paragraph", None, "plain words"),
+    ]
+    assert len(parsed.warnings) == 1
+
+
+def test_words_of_shapes_stay_apart() -> None:
+    body = """<office:text><text:p>before<draw:rect><svg:title xmlns:svg="s">Title</svg:title>
+      <text:p>inside</text:p></draw:rect>after</text:p></office:text>"""
+    assert shape(parse(odf(body), "odt")) == [
+        ("paragraph", None, "beforeafter"),
+        ("figure", None, "Title"),
+        ("paragraph", None, "inside"),
+    ]
+
+
+def test_pictures_alone_prove_nothing() -> None:
+    empty = "<office:text><text:p/></office:text>"
+    assert parse(odf(empty), "odt").empty_is_proven
+    assert not parse(odf(empty, **{"Pictures/1.png": "scan"}), "odt").empty_is_proven
