@@ -56,8 +56,9 @@ class Storage:
         if set("%#?") & set(text) or "//" in text.partition("://")[2]:
             # Libraries disagree on whether these are part of a name.
             raise ConfigError(
-                f"{text.partition('?')[0]!r}: the path of tables in a container can hold no `%`, `#`, `?` and no "
-                "empty part; name another one, and keep credentials in the environment"
+                f"{text.partition('?')[0]!r}: the path of tables in a container can hold no `%`, "
+                "`#`, `?` and no empty part; name another one, and keep credentials in the "
+                "environment"
             )
         return cls(text)
 
