@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Protocol, TextIO
 
@@ -55,7 +56,8 @@ class LineProgress:
         """End the step before and begin `name`."""
         self._end()
         self._name, self._total, self._done = name, total, 0
-        self._write(f"{name}: {total}")
+        if total:
+            self._write(f"{name}: {total}")
 
     def advance(self, n: int) -> None:
         """Count; nothing is written until the step ends."""
@@ -89,8 +91,11 @@ class TerminalProgress:
 
     def stage(self, name: str, total: int) -> None:
         """Fill up the bar before and begin one for `name`."""
-        bars = self._open()
         self._finish()
+        self._task = None
+        if not total:
+            return
+        bars = self._open()
         self._total = total
         self._task = bars.add_task(name, total=total)
 
@@ -143,4 +148,9 @@ def open_progress(*, quiet: bool = False, stream: TextIO | None = None) -> Progr
     stream = stream or sys.stderr
     if quiet:
         return NullProgress()
-    return TerminalProgress(stream) if stream.isatty() else LineProgress(stream)
+    return TerminalProgress(stream) if stream.isatty() and styled() else LineProgress(stream)
+
+
+def styled() -> bool:
+    """Whether a terminal may be sent more than plain text."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -15,13 +15,14 @@ Nothing is logged twice: a run is looked up by its `run_key` first.
 from __future__ import annotations
 
 import json
+import re
 import socket
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from lineage import ConfigError, fingerprint
 from pipelines.tracking_process import TrackingProcess
@@ -41,6 +42,9 @@ _CONNECT_SECONDS = 3.0
 _ASK_AGAIN_SECONDS = 30.0
 """After which a server that could not be reached is tried again."""
 _RUNS = "_runs"
+# What stands before an @ is a login on the web; elsewhere, as in abfss://container@account, only
+# what holds a password.
+_LOGIN = re.compile(r"(https?://)[^/@\s]+@|(?<=://)[^/@\s:]*:[^/@\s]+@")
 _PENDING = "pending"
 
 
@@ -155,7 +159,7 @@ class Publisher:
         if self._problem and now - self._asked_at < _ASK_AGAIN_SECONDS:
             return
         self._asked_at = now
-        self._problem = _unreachable(self._mlflow)
+        self._problem = unreachable(self._mlflow)
         if self._problem:
             return
         try:
@@ -197,7 +201,7 @@ class Publisher:
         assert self._mlflow is not None
         answer = answer or {"error": self._problem}
         if "error" in answer:
-            shown = _redacted(self._mlflow.tracking_uri)
+            shown = redacted(self._mlflow.tracking_uri)
             return TrackingFailed(
                 record["run_key"],
                 f"the run could not be logged to MLflow at {shown}: {answer['error']}. Its record "
@@ -276,7 +280,7 @@ def _limit(mlflow: MlflowConfig) -> float:
     return FILE_SECONDS if mlflow.tracking_uri.startswith("sqlite:") else SERVER_SECONDS
 
 
-def _unreachable(mlflow: MlflowConfig) -> str:
+def unreachable(mlflow: MlflowConfig) -> str:
     """Why a server cannot be reached, found out without starting anything; empty if it can."""
     from urllib.request import getproxies, proxy_bypass
 
@@ -302,11 +306,9 @@ def _artifacts(mlflow: MlflowConfig) -> str | None:
     return str(database.absolute().with_name(f"{database.stem}-artifacts"))
 
 
-def _redacted(uri: str) -> str:
-    parts = urlsplit(uri)
-    if "@" not in parts.netloc:
-        return uri
-    return urlunsplit(parts._replace(netloc=f"***@{parts.netloc.rpartition('@')[2]}"))
+def redacted(text: str) -> str:
+    """`text` without the names and passwords that URIs in it may hold."""
+    return _LOGIN.sub(lambda found: f"{found[1] or ''}***@", text)
 
 
 def _runs(lake_uri: str) -> Storage:

@@ -30,7 +30,7 @@ def command(config: Path | None, as_json: bool) -> int:
             "doctor",
             ["what", "state", "detail"],
             [
-                [c["name"], c["state"], f"{c['detail']}. {c['cure']}" if c["cure"] else c["detail"]]
+                [c["name"], c["state"], "; ".join(filter(None, [c["detail"], c["cure"]]))]
                 for c in value["checks"]
             ],
         )

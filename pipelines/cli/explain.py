@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from pipelines.cli.common import SETTINGS, common_options, config_argument, open_config
-from pipelines.cli.output import emit_json, excerpt, print_pairs, print_table, show
+from pipelines.cli.output import emit_json, excerpt, print_note, print_pairs, print_table, show
 
 
 @click.command("explain", context_settings=SETTINGS)
@@ -16,7 +16,9 @@ from pipelines.cli.output import emit_json, excerpt, print_pairs, print_table, s
 @click.argument("document")
 @click.option("--strategy", help="Only this strategy.")
 @click.option("--chunks", is_flag=True, help="Preview the chunks.")
-@click.option("--limit", type=click.IntRange(min=1), default=20, help="Chunks to show [20].")
+@click.option(
+    "--limit", type=click.IntRange(min=1), metavar="N", default=20, help="Chunks to show [20]."
+)
 @common_options
 def command(
     config: Path, document: str, strategy: str | None, chunks: bool, limit: int, as_json: bool
@@ -48,7 +50,7 @@ def _print(value: dict[str, Any], limit: int) -> None:
         ],
     )
     if value["note"]:
-        click.echo(f"! {value['note']}")
+        print_note(value["note"])
     for name, each in value["strategies"].items():
         print_table(
             f"strategy {name}",
@@ -70,7 +72,7 @@ def _print(value: dict[str, Any], limit: int) -> None:
 
 def _print_chunks(chunks: list[dict[str, Any]], limit: int) -> None:
     print_table(
-        f"{len(chunks)} chunks" + (f", the first {limit}" if len(chunks) > limit else ""),
+        f"chunks: {len(chunks)}" + (f", the first {limit}" if len(chunks) > limit else ""),
         ["start", "end", "tokens", "under", "text"],
         [
             [

@@ -9,8 +9,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 from lineage.errors import ConfigError, GristmillError, MissingExtra
+from pipelines.cli.output import printable
 
 INTERRUPTED = 130
 FAILED = 1
@@ -22,6 +24,8 @@ _EXTRAS = {
     "deltalake": "stage",
     "charset_normalizer": "ingest",
     "lxml": "ingest",
+    "olefile": "ingest",
+    "py3langid": "ingest",
     "selectolax": "ingest",
     "pypdfium2": "ingest",
     "python_calamine": "ingest",
@@ -79,7 +83,7 @@ def report(error: BaseException, arguments: Sequence[str]) -> int:
     if isinstance(error, ModuleNotFoundError):
         error = missing_extra(error) or error
     code = exit_code(error)
-    message = _message(error)
+    message = printable(_message(error))
     if "--debug" in own and not isinstance(error, click.ClickException):
         traceback.print_exception(error, file=sys.stderr)
     click.echo(message, err=True)
@@ -98,6 +102,8 @@ def _message(error: BaseException) -> str:
 
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return "Interrupted. What was committed stays; run the same command again to go on."
+    if isinstance(error, NoArgsIsHelpError):
+        return error.format_message()
     if isinstance(error, click.UsageError) and error.ctx is not None:
         return f"{error.ctx.get_usage()}\nError: {error.format_message()}"
     if isinstance(error, click.ClickException):

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from pipelines.cli.common import SETTINGS, common_options
-from pipelines.cli.output import emit_json
+from pipelines.cli.output import emit_json, print_note
 
 
 @click.command("init", context_settings=SETTINGS)
@@ -37,8 +37,8 @@ def command(source: str, output: Path, name: str | None, force: bool, as_json: b
         return 0
     click.echo(f"{output} is written. It holds comments; read it, then: gristmill run {output}")
     if found is not None and not found.acl_files:
-        click.echo(
-            "! No access files were found, so with `default: unknown` nobody will find anything: "
+        print_note(
+            "No access files were found, so with `default: unknown` nobody will find anything: "
             "add _acl.yaml files, or set another default in the config."
         )
     return 0

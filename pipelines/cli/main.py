@@ -97,16 +97,15 @@ def execute(main: Any, args: Sequence[str] | None, prog_name: str, **extra: Any)
 
 @click.command(
     cls=Verbs,
+    subcommand_metavar="VERB CONFIG [ARGUMENTS] [OPTIONS] [-- BEAM OPTIONS]",
+    options_metavar="",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="A verb's own help: gristmill VERB --help. Exit codes: 0 done, 1 failed, 2 wrong usage "
     "or configuration, 3 done with rejected documents, 4 deletions held back.",
 )
 @click.version_option(package_name="gristmill", prog_name="gristmill")
 def cli() -> None:
-    """Turn lakes of documents into retrieval-ready chunks.
-
-    gristmill VERB CONFIG [ARGUMENTS] [OPTIONS] [-- BEAM OPTIONS]
-    """
+    """Turn lakes of documents into retrieval-ready chunks."""
 
 
 def main() -> NoReturn:

@@ -9,7 +9,7 @@ import click
 
 from lineage.errors import ConfigError
 from pipelines.cli.common import SETTINGS, common_options, config_argument
-from pipelines.cli.output import emit_json
+from pipelines.cli.output import emit_json, print_note
 
 
 @click.command("publish", context_settings=SETTINGS)
@@ -44,6 +44,10 @@ def command(config: Path, as_json: bool) -> int:
         )
     else:
         for answer in failed:
-            click.echo(f"! {answer.message}")
-        click.echo(f"{len(done)} of {len(answers)} kept run records are in MLflow now.")
+            print_note(answer.message)
+        click.echo(
+            f"{len(done)} of {len(answers)} kept run records are in MLflow now."
+            if answers
+            else "No run record waits to be sent."
+        )
     return 1 if failed else 0

@@ -8,14 +8,16 @@ from typing import Any
 import click
 
 from pipelines.cli.common import SETTINGS, BeamCommand, common_options, config_argument, open_config
-from pipelines.cli.output import emit_json, excerpt, print_pairs, print_table
+from pipelines.cli.output import emit_json, excerpt, print_entries, print_pairs
 
 
 @click.command("rejects", cls=BeamCommand, context_settings=SETTINGS)
 @config_argument
 @click.option("--class", "error_class", help="Only rejects of this class.")
 @click.option("--source", help="Only those of this source.")
-@click.option("--limit", type=click.IntRange(min=1), default=100, help="Most rows shown [100].")
+@click.option(
+    "--limit", type=click.IntRange(min=1), metavar="N", default=100, help="Most rows shown [100]."
+)
 @click.option("--replay", is_flag=True, help="Run ingest and try all rejected documents again.")
 @common_options
 def command(
@@ -48,12 +50,12 @@ def _print(value: dict[str, Any], limit: int) -> None:
     if not found:
         click.echo("No document is rejected.")
         return
-    print_table(
-        "rejects",
-        ["class", "stage", "source", "why"],
-        [
-            [each["error_class"], each["stage"], each["source_uri"], excerpt(each["message"], 300)]
-            for each in found[:limit]
-        ],
-    )
+    print_entries("rejects", [_entry(each) for each in found[:limit]])
     print_pairs("", [("in all", len(found)), ("by class", value["by_class"])])
+
+
+def _entry(each: dict[str, Any]) -> tuple[str, str]:
+    stage = " ".join(filter(None, [each["stage"], each["strategy"]]))
+    kept = "; its former content is still served" if each["serves_old_content"] else ""
+    why = f"{stage}: {excerpt(each['message'] or 'no message', 300)}{kept}"
+    return f"{each['error_class']}: {each['source_uri']}", why

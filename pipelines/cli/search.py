@@ -7,13 +7,15 @@ from pathlib import Path
 import click
 
 from pipelines.cli.common import SETTINGS, common_options, config_argument, principal_options
-from pipelines.cli.output import emit_json, excerpt
+from pipelines.cli.output import emit_json, excerpt, print_folded, print_title, show
 
 
 @click.command("search", context_settings=SETTINGS)
 @config_argument
 @click.argument("query")
-@click.option("--limit", type=click.IntRange(min=1), default=10, help="Most hits [10].")
+@click.option(
+    "--limit", type=click.IntRange(min=1), metavar="N", default=10, help="Most hits [10]."
+)
 @click.option("--sink", help="The sink to search [default: the first that can be].")
 @principal_options
 @common_options
@@ -43,11 +45,12 @@ def command(
         emit_json({"hits": [hit.as_dict() for hit in hits]})
         return 0
     for number, hit in enumerate(hits, 1):
-        click.secho(f"{number:>2}  {hit.source_uri}", bold=True)
+        print_title(f"{number:>2}  {show(hit.source_uri)}")
         pages = f", page {hit.page_first}" if hit.page_first is not None else ""
         under = " > ".join(hit.heading_path)
-        click.echo(f"    {hit.score:.2f}  {hit.chunk_id}  [{hit.start}:{hit.end}]{pages}  {under}")
-        click.echo(f"    {excerpt(hit.text, 240)}")
+        place = f"{hit.score:.2f}, {hit.chunk_id}[{hit.start}:{hit.end}]{pages}"
+        print_folded("    ", show(f"{place}, under {under}" if under else place))
+        print_folded("    ", show(excerpt(hit.text, 240)))
     if not hits:
         who = "an anonymous caller" if user is None and not groups else "this caller"
         click.echo(f"Nothing that {who} may read matches. Rights: --user NAME, --group NAME.")

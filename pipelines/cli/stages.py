@@ -19,7 +19,7 @@ from pipelines.cli.common import (
     open_config,
 )
 from pipelines.cli.failure import with_extra
-from pipelines.cli.output import emit_json, print_pairs, print_table
+from pipelines.cli.output import emit_json, print_note, print_pairs, print_table
 
 if TYPE_CHECKING:
     from pipelines.config import Config
@@ -39,6 +39,8 @@ def stage_options(*, ingest: bool) -> Callable[[F], F]:
     """CONFIG and the options of a stage's run; with `ingest` also those that only it has."""
 
     def decorate(function: F) -> F:
+        # The help shows what is added last first.
+        function = common_options(function)
         if ingest:
             function = click.option(
                 "--verify-hash", is_flag=True,
@@ -48,14 +50,15 @@ def stage_options(*, ingest: bool) -> Callable[[F], F]:
                 "--allow-deletes", is_flag=True,
                 help="Delete what is gone from the sources even where the guard would hold it.",
             )(function)  # fmt: skip
-        function = click.option(
-            "-w", "--workers", type=click.IntRange(min=1), help="Processes in all [default: CPUs]."
-        )(function)
-        function = click.option(
-            "--batch", type=click.IntRange(min=1), help="Documents to commit at once."
-        )(function)
         function = click.option("-q", "--quiet", is_flag=True, help="Show no progress.")(function)
-        return config_argument(common_options(function))
+        function = click.option(
+            "--batch", type=click.IntRange(min=1), metavar="N", help="Documents to commit at once."
+        )(function)
+        function = click.option(
+            "-w", "--workers", type=click.IntRange(min=1), metavar="N",
+            help="Processes in all [default: CPUs].",
+        )(function)  # fmt: skip
+        return config_argument(function)
 
     return decorate
 
@@ -167,8 +170,8 @@ def _notes(done: Mapping[str, Any]) -> list[str]:
     unknown = getattr(done.get("ingest"), "unknown_acl", 0)
     if unknown:
         notes.append(
-            f"{unknown} of the listed documents have no readable ACL, so nobody can find them: "
-            "add _acl.yaml files, or set `acl: {default: …}` on the source"
+            f"nobody can find {unknown} of the listed documents, which have no readable ACL: add "
+            "_acl.yaml files, or set `acl: {default: …}` on the source"
         )
     return notes
 
@@ -196,7 +199,7 @@ def _print(config: Config, done: Mapping[str, Any], seconds: float) -> None:
             ]
             print_table(stage, [name for name, _ in counts], [[value for _, value in counts]])
     for note in _notes(done):
-        click.echo(f"! {note}")
+        print_note(note)
     print_pairs("", _next_steps(config, values, seconds))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from pipelines.cli.common import SETTINGS, common_options, config_argument, open_config
-from pipelines.cli.output import emit_json, print_pairs, print_table
+from pipelines.cli.output import emit_json, print_note, print_pairs, print_table
 
 
 @click.command("status", context_settings=SETTINGS)
@@ -28,6 +28,11 @@ def command(config: Path, as_json: bool) -> int:
 
 def _print(value: dict[str, Any]) -> None:
     documents = value["documents"]
+    if not documents["exists"]:
+        print_pairs(f"{value['name']}: {value['lake']}", [("documents", "none yet")])
+        for warning in value["warnings"]:
+            print_note(warning)
+        return
     print_pairs(
         f"{value['name']}: {value['lake']}",
         [
@@ -40,7 +45,7 @@ def _print(value: dict[str, Any]) -> None:
             ("table", f"version {documents['version']}, commit {documents['seq']}"),
         ],
     )
-    columns = ("documents", "chunks", "tokens", "rejected", "version", "position", "behind")
+    columns = ("documents", "chunks", "tokens", "rejected", "position", "behind")
     print_table(
         "strategies",
         ["strategy", *columns],
@@ -62,4 +67,4 @@ def _print(value: dict[str, Any]) -> None:
             ],
         )
     for warning in value["warnings"]:
-        click.echo(f"! {warning}")
+        print_note(warning)

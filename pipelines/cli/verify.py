@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from pipelines.cli.common import SETTINGS, common_options, config_argument, open_config
-from pipelines.cli.output import emit_json, print_pairs, print_table
+from pipelines.cli.output import emit_json, print_entries, print_pairs
 
 if TYPE_CHECKING:
-    from pipelines.queries.verify import Report
+    from pipelines.queries.verify import Report, Violation
 
 
 @click.command("verify", context_settings=SETTINGS)
@@ -44,14 +44,7 @@ def command(config: Path, sources: bool, quiet: bool, as_json: bool) -> int:
 
 def _print(report: Report) -> None:
     if report.violations:
-        print_table(
-            "violations",
-            ["promise", "strategy", "source", "chunk", "what is wrong"],
-            [
-                [v.promise, v.strategy, v.source_uri, (v.chunk_id or "")[:12], v.message]
-                for v in report.violations[:50]
-            ],
-        )
+        print_entries("violations", [_entry(each) for each in report.violations[:50]])
     pairs: list[tuple[str, object]] = [
         ("documents", report.documents),
         ("chunks", report.chunks),
@@ -62,3 +55,9 @@ def _print(report: Report) -> None:
     if report.sources is not None:
         pairs.append(("sources", report.sources))
     print_pairs("", pairs)
+
+
+def _entry(found: Violation) -> tuple[str, str]:
+    chunk = f"chunk {found.chunk_id}: " if found.chunk_id else ""
+    strategy = f"{found.strategy}: " if found.strategy else ""
+    return f"{found.promise}: {found.source_uri}", f"{strategy}{chunk}{found.message}"

@@ -70,7 +70,7 @@ def _table(config: Config, sink: SinkConfig) -> ChunkTable:
         raise ConfigError(
             f"sink {sink.name!r}: the lake {config.lake} has no chunks of strategy "
             f"{sink.strategy!r} yet (strategies of this configuration: {known or 'none'}); "
-            "run `gristmill transform CONFIG` first"
+            f"run `gristmill transform {config.path}` first"
         )
     return table
 

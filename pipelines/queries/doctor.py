@@ -2,155 +2,34 @@
 
 from __future__ import annotations
 
-import importlib.util
+import logging
 import os
-import platform
-import shutil
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
-from typing import Any, Literal
+from typing import Any
 
 from lineage.errors import GristmillError, MissingExtra
 from pipelines.config import Config
+from pipelines.queries.installation import Check, installation
 from pipelines.queries.reach import check_lake, readable
+from pipelines.tracking import redacted, unreachable
 
-State = Literal["ok", "missing", "warning", "failed"]
 PATIENCE_SECONDS = 15.0
 """How long a store may take to answer."""
-
-_BASE = ("click", "numpy", "pyarrow", "pyromark", "PyYAML", "rich", "sentencex", "tiktoken",
-         "tree-sitter")  # fmt: skip
-_EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
-    "ingest": (
-        ("apache-beam", "deltalake", "charset-normalizer", "lxml", "selectolax", "pypdfium2",
-         "python-calamine"),
-        "the ingest stage does not run here",
-    ),
-    "transform": (
-        ("apache-beam", "deltalake", "mlflow-skinny", "sqlalchemy", "alembic"),
-        "the transform stage does not run here, and run records cannot be published",
-    ),
-    "load": (
-        ("apache-beam", "deltalake", "lancedb"),
-        "the load stage and search do not run here",
-    ),
-    "azure": (
-        ("azure-identity", "azure-storage-blob"),
-        "Azure Blob containers cannot be sources",
-    ),
-    "unstructured": (
-        ("unstructured",),
-        "`parser: unstructured` cannot be chosen, and DOC, PPT, MSG and what else only it reads "
-        "are rejected",
-    ),
-}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at."""
-
-    name: str
-    state: State
-    detail: str
-    cure: str | None = None
 
 
 def doctor(config: Config | None) -> dict[str, Any]:
     """All checks; with a config also whether its stores answer, each within bounded time."""
-    checks = [*_installation()]
+    checks = [*installation()]
     if config is not None:
         checks += _stores(config)
     return {
         "checks": [asdict(check) for check in checks],
         "ok": not any(check.state == "failed" for check in checks),
     }
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return None
-
-
-def _installation() -> Iterator[Check]:
-    system = f"{platform.system()} {platform.machine()}"
-    yield Check("python", "ok", f"{platform.python_version()} on {system}")
-    yield Check("gristmill", "ok", _version("gristmill") or "not installed as a package")
-    missing = [name for name in _BASE if _version(name) is None]
-    yield Check(
-        "base", "failed" if missing else "ok",
-        f"{', '.join(missing)} missing" if missing else _versions(_BASE),
-        "pip install gristmill" if missing else None,
-    )  # fmt: skip
-    for extra, (distributions, cost) in _EXTRAS.items():
-        missing = [name for name in distributions if not _installed(name)]
-        if missing:
-            cure = f"pip install 'gristmill[{extra}]'"
-            yield Check(extra, "missing", f"{', '.join(missing)} missing: {cost}", cure)
-        else:
-            yield Check(extra, "ok", _versions(distributions))
-    yield from _optional_parts()
-
-
-def _installed(distribution: str) -> bool:
-    # The full MLflow serves as well as its small part.
-    names = {"mlflow-skinny": ("mlflow-skinny", "mlflow")}.get(distribution, (distribution,))
-    return any(_version(name) is not None for name in names)
-
-
-def _versions(distributions: tuple[str, ...]) -> str:
-    return ", ".join(f"{name} {found}" for name in distributions if (found := _version(name)))
-
-
-def _optional_parts() -> Iterator[Check]:
-    office = shutil.which("soffice") or shutil.which("libreoffice")
-    yield (
-        Check("LibreOffice", "ok", office)
-        if office
-        else Check(
-            "LibreOffice", "missing", "DOC and PPT files are rejected (missing_dependency)",
-            "install LibreOffice so that `soffice` is on the PATH",
-        )
-    )  # fmt: skip
-    if _version("unstructured"):
-        model = _version("en-core-web-sm")
-        yield (
-            Check("unstructured's language model", "ok", f"en-core-web-sm {model}")
-            if model
-            else Check(
-                "unstructured's language model", "missing",
-                "en-core-web-sm is not installed; a rule-based stand-in splits sentences, so "
-                "unstructured tells titles from text less well (the parser's version says which)",
-                "install the spaCy model en-core-web-sm into the image",
-            )
-        )  # fmt: skip
-    yield (
-        Check("gigatoken", "ok", f"{_version('gigatoken')}")
-        if importlib.util.find_spec("gigatoken")
-        else Check("gigatoken", "missing", "optional: tokens are counted 4 to 6 times more slowly")
-    )
-    grammars = _grammars()
-    yield (
-        Check("tree-sitter grammars", "ok", ", ".join(grammars))
-        if grammars
-        else Check(
-            "tree-sitter grammars", "missing", "code is split by lines instead of definitions"
-        )
-    )
-
-
-def _grammars() -> list[str]:
-    from importlib.metadata import packages_distributions
-
-    prefix = "tree_sitter_"
-    names = [name for name in packages_distributions() if name.startswith(prefix)]
-    return sorted(name.removeprefix(prefix) for name in names)
 
 
 def _stores(config: Config) -> Iterator[Check]:
@@ -252,6 +131,15 @@ def _mlflow(config: Config) -> Check:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
     uri = config.mlflow.tracking_uri
+    problem = unreachable(config.mlflow)
+    if problem:
+        return Check(
+            "mlflow", "failed", f"{redacted(uri)}: {problem}",
+            "start the server, or correct `mlflow.tracking_uri`; runs are kept for "
+            "`gristmill publish` meanwhile",
+        )  # fmt: skip
+    # Of its retries it would speak to the terminal.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
     if uri.startswith("sqlite:///"):
         path = uri.removeprefix("sqlite:///")
         if not os.path.exists(path):
@@ -260,4 +148,6 @@ def _mlflow(config: Config) -> Check:
 
     experiment = MlflowClient(tracking_uri=uri).get_experiment_by_name(config.mlflow.experiment)
     known = "is there" if experiment else "will be made by the first run"
-    return Check("mlflow", "ok", f"{uri} answers; experiment {config.mlflow.experiment!r} {known}")
+    return Check(
+        "mlflow", "ok", f"{redacted(uri)} answers; experiment {config.mlflow.experiment!r} {known}"
+    )

@@ -70,6 +70,13 @@ def export(
     temporary = output.with_name(f".{output.name}.{uuid.uuid4().hex}")
     part = pa.schema([schema.field(name) for name in names])
     try:
+        temporary.touch()
+    except OSError as error:
+        raise ConfigError(
+            f"{output}: cannot be written ({error.strerror}): check the rights of {output.parent}, "
+            "or name another place"
+        ) from error
+    try:
         rows = _WRITERS[chosen](temporary, part, tables)
         os.replace(temporary, output)
     finally:

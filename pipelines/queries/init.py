@@ -61,7 +61,8 @@ def write_config(target: str, output: Path, *, name: str | None, force: bool) ->
         What the folder holds, or null for a URI.
 
     Raises:
-        ConfigError: `target` does not exist, or `output` does and `force` is false.
+        ConfigError: `target` does not exist, `output` does and `force` is false, or it cannot be
+            written.
     """
     if output.exists() and not force:
         raise ConfigError(f"{output} exists already: choose another --output, or give --force")
@@ -96,7 +97,13 @@ def write_config(target: str, output: Path, *, name: str | None, force: bool) ->
     )
     # What is written must be valid, whatever names came in.
     build_config(parse_yaml(text, Path(os.path.abspath(output)), os.environ), os.environ)
-    output.write_text(text, encoding="utf-8")
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"{output}: cannot be written ({error.strerror}): check the rights of {output.parent}, "
+            "or give another --output"
+        ) from error
     return found
 
 
@@ -114,7 +121,7 @@ def _contents(found: Survey | None) -> str:
         return ""
     listed = ", ".join(f"{number} {suffix}" for suffix, number in found.suffixes)
     more = "" if found.complete else "at least "
-    return f"    # {more}{found.files} files: {listed}\n"
+    return f"    # {more}{found.files} file{'' if found.files == 1 else 's'}: {listed}\n"
 
 
 def _acl_comment(found: Survey | None, uri: str) -> str:

@@ -137,20 +137,24 @@ def _warnings(
     unknown = documents["by_acl"].get("unknown", 0)
     if unknown:
         warnings.append(
-            f"{unknown} documents have no readable ACL, so nobody can find them: add _acl.yaml "
-            "files, or set `acl: {default: …}` on their source"
+            f"nobody can find {unknown} of the documents, which have no readable ACL: add "
+            "_acl.yaml files, or set `acl: {default: …}` on their source"
         )
     for name, value in strategies.items():
         if value["behind"]:
             warnings.append(
-                f"strategy {name!r} is {value['behind']} commits behind: run `gristmill transform`"
+                f"commits that strategy {name!r} is behind: {value['behind']}; run "
+                f"`gristmill transform {config.path}`"
             )
     for name, value in sinks.items():
         if value["position"] is None:
-            warnings.append(f"sink {name!r} is empty or was lost: run `gristmill load`")
+            warnings.append(
+                f"sink {name!r} is empty or was lost: run `gristmill load {config.path}`"
+            )
         elif value["behind"]:
             warnings.append(
-                f"sink {name!r} is {value['behind']} commits behind: run `gristmill load`"
+                f"commits that sink {name!r} is behind: {value['behind']}; run "
+                f"`gristmill load {config.path}`"
             )
     return warnings
 

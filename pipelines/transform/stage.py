@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from chunkers.registry import build
-from lineage import TerminalError
+from lineage import ConfigError
 from pipelines.config import Config, StrategyConfig
 from pipelines.facts import document_facts, source_roots
 from pipelines.options import RunOptions
@@ -113,13 +113,13 @@ def run(config: Config, options: RunOptions) -> TransformSummary:
     """Bring every strategy's chunk table in step with the documents table.
 
     Raises:
-        TerminalError: the documents table does not exist yet.
+        ConfigError: the documents table does not exist yet.
         CommitConflict: another run committed meanwhile.
     """
     lake = Lake(config.lake)
     documents = lake.documents
     if not documents.exists:
-        raise TerminalError(
+        raise ConfigError(
             f"there is no documents table in {config.lake}; run `gristmill ingest {config.path}` "
             "first, or correct `lake`"
         )

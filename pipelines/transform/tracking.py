@@ -10,7 +10,7 @@ from typing import Any
 from pipelines.config import Config, StrategyConfig
 from pipelines.options import RunOptions
 from pipelines.tables import ChunkTable, Table
-from pipelines.tracking import Publisher, TrackingFailed, new_record, record_run
+from pipelines.tracking import Publisher, TrackingFailed, new_record, record_run, redacted
 from pipelines.transform.figures import Figures
 
 
@@ -80,6 +80,7 @@ def record_of(
     started_at: float,
 ) -> dict[str, Any]:
     """The record of a strategy's run."""
+    written = _without_logins(config.raw)
     overall = Figures()
     for one in figures.values():
         overall = overall.merge(one)
@@ -98,7 +99,7 @@ def record_of(
             "workers": options.workers,
             "policy": strategy.policy.as_value(),
             # Of the strategies only this one's policy has a say in the figures.
-            "config": {key: value for key, value in config.raw.items() if key != "strategies"},
+            "config": {key: value for key, value in written.items() if key != "strategies"},
         },
         metrics={
             "documents": counts.get("documents", 0),
@@ -114,6 +115,14 @@ def record_of(
         },
         tags={"chunks_version": str(chunks.version), "documents_seq": str(documents.seq)},
         inputs=[{"name": "documents", "uri": documents.folder.uri, "version": documents.version}],
-        configuration=config.raw,
+        configuration=written,
         policy=strategy.policy.as_value(),
     )
+
+
+def _without_logins(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_logins(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_logins(item) for item in value]
+    return redacted(value) if isinstance(value, str) else value

@@ -106,10 +106,10 @@ def test_status_counts_everything(config: Path) -> None:
     assert strategy["by_rule"] == {"default": 1, "hr": 1, "tables": 1}
     assert strategy["chunks"] == sum(strategy["by_data_type"].values()) > 3
     assert (value["sinks"]["index"]["position"], value["sinks"]["index"]["behind"]) == (1, 0)
-    assert any("2 documents have no readable ACL" in warning for warning in value["warnings"])
+    assert any("nobody can find 2 of the documents" in warning for warning in value["warnings"])
     text = run("status", config).stdout
     assert "prose 1" in text
-    assert "! 2 documents" in text
+    assert "! nobody can find 2 of" in text
 
 
 def test_status_warns_of_what_is_behind_or_not_configured(copy: Path, made: Path) -> None:
@@ -118,7 +118,7 @@ def test_status_warns_of_what_is_behind_or_not_configured(copy: Path, made: Path
     warnings = " ".join(answer("status", copy)["warnings"])
     assert "source 'docs' is not in the config" in warnings
     assert "strategy 'default' is not in the config" in warnings
-    assert "strategy 'other' is 1 commits behind" in warnings
+    assert "commits that strategy 'other' is behind: 1" in warnings
     assert "sink 'index' is empty or was lost" in warnings
 
 
