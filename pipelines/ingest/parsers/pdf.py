@@ -101,7 +101,7 @@ class _Contents:
     bare: bool = True
     """Whether no page without text draws anything."""
     hidden: int = 0
-    visible: int = 0
+    """Lines that are invisible on their pages, those of recognised text under a scan aside."""
 
 
 def _read(document: Any, build: TextBuilder, limits: Limits, data: bytes) -> Parsed:
@@ -122,8 +122,7 @@ def _read(document: Any, build: TextBuilder, limits: Limits, data: bytes) -> Par
         build.warn(f"{contents.broken} of {count} pages cannot be loaded")
     if contents.blank and build.position:
         build.warn(f"{contents.blank} of {count} pages hold no text")
-    if contents.hidden and contents.visible:
-        # On a scanned page, all text is invisible: what was recognised lies under the picture.
+    if contents.hidden:
         build.warn(f"{contents.hidden:,} lines are invisible on their pages, and kept as text")
     if has_actions(data):
         build.warn("scripts or programs are attached to the document; they are not run")
@@ -159,8 +158,8 @@ def _pages(document: Any, count: int, limits: Limits) -> _Contents:
                 "limit_size", f"more than {limits.max_chars:,} characters by page {number}"
             )
         hidden = sum(line.hidden for line in lines)
-        contents.hidden += hidden
-        contents.visible += len(lines) - hidden
+        if hidden and (hidden < len(lines) or not _has_image(loaded)):
+            contents.hidden += hidden
         contents.notes[number] = read_annotations(loaded)
         if not lines:
             contents.blank += 1
@@ -217,6 +216,15 @@ def _write_group(build: TextBuilder, group: Group) -> None:
         return
     text = squeeze(group.text) if group.kind == "heading" else group.text
     build.leaf(group.kind, text, level=group.level, bbox=group.bbox)
+
+
+def _has_image(page: Any) -> bool:
+    import pypdfium2.raw as raw
+
+    return any(
+        raw.FPDFPageObj_GetType(raw.FPDFPage_GetObject(page, index)) == raw.FPDF_PAGEOBJ_IMAGE
+        for index in range(raw.FPDFPage_CountObjects(page))
+    )
 
 
 def _object_count(page: Any) -> int:

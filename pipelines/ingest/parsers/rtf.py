@@ -26,7 +26,7 @@ class RtfParser:
     """RTF documents to text and blocks."""
 
     name = "rtf"
-    version = "1"
+    version = "2"
     formats = frozenset({"rtf"})
 
     def parse(self, data: bytes, *, name: str, format: str, options: Mapping[str, Any]) -> Parsed:

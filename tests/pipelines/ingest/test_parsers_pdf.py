@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from parsing_tools import corpus, error_class, needs_data, one, outcomes, parse, shape, texts
+from PIL import Image
 from reportlab.lib import colors
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.pdfencrypt import StandardEncryption
@@ -265,6 +266,7 @@ def test_invisible_text_is_kept_and_told_unless_all_of_it_is() -> None:
     assert any("invisible" in warning for warning in parsed.warnings)
 
     def scan(canvas: Canvas) -> None:
+        canvas.drawInlineImage(Image.new("L", (8, 8)), 60, 590, 200, 30)
         text = canvas.beginText(60, 600)
         text.setTextRenderMode(3)
         text.textLine("Recognised on a scan.")
