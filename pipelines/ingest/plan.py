@@ -207,8 +207,11 @@ def _decide(
         return None if same and not rights else "reject"
     if rejected:
         parser = known.parser[row]
-        retry = known.error_class[row] in TRANSIENT_CLASSES or moved or retry_rejects
-        if retry or (parser is not None and parser_changed(parser)):
+        again = moved or retry_rejects or (parser is not None and parser_changed(parser))
+        if known.error_class[row] in TRANSIENT_CLASSES:
+            # A parser's version says what it depends on, so one look at it stands for all tries.
+            again = again or parser is None or known.error_class[row] != "missing_dependency"
+        if again:
             return "fetch"
         return "acl" if rights else None
     if moved or verify_hash:

@@ -57,8 +57,10 @@ class UnstructuredParser:
 
     @property
     def version(self) -> str:
-        """Of this parser, the library, its classifier of text, and pandoc."""
-        return f"1/unstructured-{version('unstructured')}/{model_name()}/{pandoc_version()}"
+        """Of this parser, the library, its classifier of text and pandoc, and if LibreOffice is."""
+        office = "soffice" if shutil.which("soffice") else "no-soffice"
+        library = f"unstructured-{version('unstructured')}"
+        return f"1/{library}/{model_name()}/{pandoc_version()}/{office}"
 
     def parse(self, data: bytes, *, name: str, format: str, options: Mapping[str, Any]) -> Parsed:
         """Parse one document. Options: `limits`, a `Limits`.

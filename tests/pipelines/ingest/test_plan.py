@@ -92,6 +92,14 @@ def test_rejects_are_tried_again_when_there_is_a_reason() -> None:
     assert kinds(changed) == ["fetch"]
 
 
+def test_a_missing_dependency_is_waited_for_without_a_fetch() -> None:
+    parser = {"name": "office", "version": "1/no-soffice", "options_hash": ""}
+    row = known("a", op="reject", error=error("missing_dependency"), parser=parser)
+    assert kinds(make([listed("a")], [row])) == []
+    assert kinds(make([listed("a")], [row], parser_changed=lambda p: True)) == ["fetch"]
+    assert kinds(make([listed("a")], [row | {"parser": None}])) == ["fetch"]
+
+
 def test_a_listing_problem_is_one_reject_and_not_repeated() -> None:
     problem = ("unsupported", "a FIFO")
     fifo = listed("pipe", problem=problem)
