@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -79,14 +79,17 @@ def open_config(path: Path, *, lake: bool = True) -> Config:
     return config
 
 
-def check_lake(config: Config, stage: str | None = None, *, write: bool = False) -> None:
+def check_lake(config: Config, stages: Sequence[str] = (), *, write: bool = False) -> None:
     """See `pipelines.queries.reach.check_lake`; raises MissingExtra without its libraries."""
     from pipelines.cli.failure import with_extra
 
-    with with_extra(stage):
+    with with_extra(stages[0] if stages else None):
+        from pipelines.arrow import keep_pandas_out
         from pipelines.queries import reach
 
-        reach.check_lake(config, write=write)
+        keep_pandas_out()
+        # Ingest alone gets along with chunks of any version.
+        reach.check_lake(config, write=write, chunks=list(stages) != ["ingest"])
 
 
 def set_up_logging(verbosity: int) -> None:

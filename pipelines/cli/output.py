@@ -121,7 +121,7 @@ def printable(text: str) -> str:
     """`text` without what would take hold of a terminal: names and texts come from anywhere."""
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() or c.isspace() else f"\\x{ord(c):02x}" for c in text)
+    return "".join(c if c.isprintable() or c.isspace() else ascii(c)[1:-1] for c in text)
 
 
 def excerpt(text: str, length: int = 160) -> str:

@@ -97,7 +97,7 @@ def run_stages(
     )
     started = time.monotonic()
     give_memory_back()
-    check_lake(config, stages[0], write=True)
+    check_lake(config, stages, write=True)
     done: dict[str, Any] = {}
     took: dict[str, float] = {}
     try:

@@ -14,15 +14,16 @@ from pipelines.storage import Storage
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def check_lake(config: Config, *, write: bool = False) -> None:
+def check_lake(config: Config, *, write: bool = False, chunks: bool = True) -> None:
     """Make sure that the lake answers, and with `write` that it may be written to.
 
-    A lake that does not exist yet is fine when its folder can be made.
+    A lake that does not exist yet is fine when its folder can be made. With `chunks` the
+    strategies' tables are looked at as well as that of the documents.
 
     Raises:
         ConfigError: the path is no folder or not writable, or the container does not exist.
         TransientError: the store does not answer, or does not accept the credentials.
-        SchemaVersionError: a newer version of gristmill wrote the documents table.
+        SchemaVersionError: a newer version of gristmill wrote one of the tables.
     """
     from pipelines.tables import Lake
 
@@ -32,7 +33,10 @@ def check_lake(config: Config, *, write: bool = False) -> None:
     try:
         if not storage.is_local:
             _check_container(config, storage)
-        Lake(storage).documents.exists  # noqa: B018 - opening it is the question
+        lake = Lake(storage)
+        names = [strategy.name for strategy in config.strategies] if chunks else []
+        for table in (lake.documents, *map(lake.chunks, names)):
+            table.exists  # noqa: B018 - opening it is the question
     except OSError as error:
         raise TransientError(
             f"{config.path}: lake: {config.lake!r} does not answer: {readable(error)}. Check the "

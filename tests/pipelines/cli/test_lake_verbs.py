@@ -4,94 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from click.testing import CliRunner, Result
+from cli_tools import CONFIG, LEAVE, answer, chunks_of, run
 
-from lineage import Acl
 from lineage.schemas import CHUNKS
-from pipelines.cli.main import cli
-from pipelines.config import load_config
-from pipelines.tables import Lake, read_chunks
-from pipelines.tables.parts import PartWriter
-
-CONFIG = """\
-name: small
-lake: lake
-sources:
-  - {name: docs, uri: docs, labels: {owner: hr}}
-strategies:
-  - name: default
-    max_tokens: 64
-    policy:
-      default: {chunker: structure}
-      rules:
-        - {name: tables, when: {data_type: table}, use: {chunker: table}}
-        - {name: hr, when: {path: "hr/**", data_type: markdown}, use: {chunker: sentence}}
-sinks: [{name: index, kind: lancedb, uri: index}]
-"""
-
-LEAVE = "# Leave\n\nEverybody has twenty days of leave.\n\n" + "\n\n".join(
-    f"## Case {n}\n\nIn case {n} there are {n} more days, on the word of the manager." * 2
-    for n in range(6)
-)
-
-
-def run(*args: str | Path) -> Result:
-    return CliRunner().invoke(cli, [str(arg) for arg in args], prog_name="gristmill")
-
-
-def answer(*args: str | Path, code: int = 0) -> dict[str, Any]:
-    """The object that a verb prints with `--json`."""
-    result = run(*args, "--json")
-    assert result.exit_code == code, result.output
-    assert len(result.stdout.splitlines()) == 1
-    value: dict[str, Any] = json.loads(result.stdout)
-    return value
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with documents, a config, and a lake that `run` has made of them."""
-    root = tmp_path_factory.mktemp("made")
-    docs = root / "docs"
-    (docs / "hr").mkdir(parents=True)
-    (docs / "hr/_acl.yaml").write_text("allow_groups: [hr]\ndeny_users: [eve]\n")
-    (docs / "hr/leave.md").write_text(LEAVE)
-    (docs / "people.csv").write_text("name,town\nAnn,Ostwick\nBob,Larkmoor\n")
-    (docs / "people.csv.acl.yaml").write_text("public\n")
-    (docs / "notes.txt").write_text("Nobody has said who may read these notes.\n")
-    (docs / "broken.bin").write_bytes(b"\x00\x01\x02\x03" * 50)
-    (root / "gristmill.yaml").write_text(CONFIG)
-    result = run("run", root / "gristmill.yaml", "--workers", "1", "--json")
-    assert result.exit_code == 3, result.output
-    return root
-
-
-@pytest.fixture
-def config(made: Path) -> Path:
-    return made / "gristmill.yaml"
-
-
-@pytest.fixture
-def copy(made: Path, tmp_path: Path) -> Path:
-    """A copy to damage; its sources stay where they are, and so do the document ids."""
-    shutil.copytree(made / "lake", tmp_path / "lake")
-    path = tmp_path / "gristmill.yaml"
-    path.write_text(CONFIG.replace("uri: docs", f"uri: {made / 'docs'}"))
-    return path
-
-
-def chunks_of(made: Path, name: str) -> list[dict[str, Any]]:
-    rows = read_chunks(str(made / "lake"), "default").to_pylist()
-    return [row for row in rows if row["lineage"]["source_uri"].endswith(name)]
+from pipelines.tables import read_chunks
 
 
 def test_status_counts_everything(config: Path) -> None:
@@ -282,143 +202,6 @@ def test_export_of_documents_and_what_it_refuses(config: Path, tmp_path: Path) -
     assert sorted(path.name for path in tmp_path.iterdir()) == ["d.jsonl"]
 
 
-def test_verify_finds_nothing_wrong(config: Path) -> None:
-    value = answer("verify", config, "--sources")
-    assert (value["documents"], value["violations"], value["behind"]) == (4, [], 0)
-    assert value["chunks"] == read_chunks(str(config.parent / "lake"), "default").num_rows
-    assert value["sources"]["checked"] == 4
-    assert value["sources"]["changed"] == value["sources"]["missing"] == 0
-
-
-Change = Callable[[list[dict[str, Any]]], None]
-
-
-def rewrite(config: Path, name: str, change: Change) -> None:
-    """Commit a document's header and chunk rows once more, changed."""
-    loaded = load_config(config)
-    table = Lake(loaded.lake).chunks("default")
-    heads = table.headers()
-    documents = read_chunks(loaded.lake, "default", ["document_id", "lineage"]).to_pylist()
-    key = next(d["document_id"] for d in documents if d["lineage"]["source_uri"].endswith(name))
-    head = heads.filter(pc.equal(heads["document_id"], key)).to_pylist()[0]
-    found = [row for part in table.chunk_batches({key: head["upsert_seq"]})
-             for row in part.to_pylist()]  # fmt: skip
-    header = {name: head.get(name) for name in CHUNKS.names}
-    rows = [header, *found]
-    change(rows)
-    batch = table.begin(loaded.strategies[0].consumer(), 1, "damage")
-    for row in rows:
-        row["seq"] = batch.seq
-    writer = PartWriter(table.folder, table.part_path(batch, "0"), CHUNKS)
-    writer.write(pa.Table.from_pylist(rows, schema=CHUNKS))
-    part = writer.close()
-    assert part is not None
-    batch = type(batch)(**{**{f: getattr(batch, f) for f in batch.__slots__}, "parts": (part,)})
-    table.manifests.write(batch)
-    table.commit(batch)
-
-
-def _shift(rows: list[dict[str, Any]]) -> None:
-    rows[1]["start"] += 1
-    rows[1]["end"] += 1
-
-
-def _lose(rows: list[dict[str, Any]]) -> None:
-    del rows[1]
-    rows[0]["chunk_count"] -= 1
-
-
-def _miscount(rows: list[dict[str, Any]]) -> None:
-    del rows[1]
-
-
-def _exceed(rows: list[dict[str, Any]]) -> None:
-    rows[1]["max_tokens"] = 2
-
-
-def _wrong_tokens(rows: list[dict[str, Any]]) -> None:
-    rows[1]["token_count"] += 1
-
-
-def _forget_acl(rows: list[dict[str, Any]]) -> None:
-    rows[1]["acl"] = None
-
-
-def _open_up(rows: list[dict[str, Any]]) -> None:
-    for row in rows:
-        row["acl"] = Acl.public().as_dict()
-
-
-def _forge(rows: list[dict[str, Any]]) -> None:
-    for row in rows:
-        row["acl"] = {**row["acl"], "allow_groups": ["everybody"]}
-
-
-def _rename(rows: list[dict[str, Any]]) -> None:
-    rows[1]["chunk_id"] = "0" * 32
-
-
-@pytest.mark.parametrize(
-    ("change", "promise", "words"),
-    [
-        (_shift, "P1", "its text is not characters"),
-        (_lose, "P2", "are in no chunk"),
-        (_miscount, "table", "its header says"),
-        (_exceed, "P9", "above its cap of 2"),
-        (_wrong_tokens, "P9", "its row says"),
-        (_forget_acl, "P3", "has no ACL state"),
-        (_open_up, "P3", "carry other rights"),
-        (_forge, "P3", "fingerprint does not fit"),
-        (_rename, "P5", "should have the id"),
-    ],
-)
-def test_verify_sees_each_kind_of_damage(
-    copy: Path, change: Change, promise: str, words: str
-) -> None:
-    rewrite(copy, "leave.md", lambda rows: None)
-    assert answer("verify", copy)["violations"] == []
-    rewrite(copy, "leave.md", change)
-    found = answer("verify", copy, code=1)["violations"]
-    assert any(v["promise"] == promise and words in v["message"] for v in found), found
-    assert all(v["source_uri"].endswith("leave.md") for v in found)
-
-
-def test_verify_of_sources_tells_changed_from_rotten(made: Path, tmp_path: Path) -> None:
-    shutil.copytree(made / "lake", tmp_path / "lake")
-    shutil.copytree(made / "docs", tmp_path / "docs")
-    path = tmp_path / "gristmill.yaml"
-    path.write_text(CONFIG)
-    # A copy has other inodes and times: every document counts as changed, none as wrong.
-    (tmp_path / "docs/notes.txt").unlink()
-    (tmp_path / "docs/more.txt").write_text("more")
-    counts = answer("verify", path, "--sources")["sources"]
-    assert (counts["changed"], counts["missing"], counts["new"], counts["checked"]) == (3, 1, 1, 0)
-
-
-def test_verify_of_sources_finds_other_bytes_of_the_same_version(
-    made: Path, copy: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from pipelines.ingest.sources.base import Fetched
-    from pipelines.ingest.sources.local import LocalSource
-
-    real = LocalSource.fetch
-
-    def rotten(self: LocalSource, listed_key: str, version: str) -> Fetched:
-        fetched = real(self, listed_key, version)
-        return Fetched(fetched.data + b"!", version) if listed_key == "notes.txt" else fetched
-
-    monkeypatch.setattr(LocalSource, "fetch", rotten)
-    (violation,) = answer("verify", copy, "--sources", code=1)["violations"]
-    assert violation["promise"] == "source"
-    assert violation["source_uri"].endswith("notes.txt")
-
-
-def test_verify_counts_what_transform_has_not_reached(copy: Path, made: Path) -> None:
-    shutil.rmtree(copy.parent / "lake/chunks")
-    value = answer("verify", copy)
-    assert (value["behind"], value["chunks"], value["violations"]) == (3, 0, [])
-
-
 def test_doctor_tells_what_answers(config: Path, copy: Path) -> None:
     value = answer("doctor", config)
     checks = {check["name"]: check for check in value["checks"]}
@@ -453,3 +236,78 @@ def test_publish_without_mlflow_is_a_wrong_configuration(config: Path) -> None:
     result = run("publish", config)
     assert result.exit_code == 2
     assert "mlflow: {tracking_uri" in result.stderr
+
+
+def test_a_prefix_that_means_several_chunks_lists_them(
+    config: Path, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipelines.queries import find
+
+    monkeypatch.setattr(find, "_SHORTEST_PREFIX", 1)
+    chunks = read_chunks(str(made / "lake"), "default")["chunk_id"].to_pylist()
+    first = next(c[0] for c in chunks if sum(other[0] == c[0] for other in chunks) > 1)
+    result = run("trace", config, first)
+    assert result.exit_code == 2
+    assert f"{first!r} begins the ids of" in result.stderr
+    assert all(c in result.stderr for c in [c for c in chunks if c[0] == first][:10])
+    other = run("explain", config, "")
+    assert other.exit_code == 2
+
+
+def test_a_replaced_chunk_is_told_from_one_that_never_was(copy: Path) -> None:
+    import re
+
+    # Chunked again under other rules, the old ids are history.
+    old = chunks_of(copy.parent, "leave.md")[0]["chunk_id"]
+    copy.write_text(re.sub("use: {chunker: sentence}", "use: {chunker: fixed}", copy.read_text()))
+    assert run("transform", copy, "--workers", "1", "--json").exit_code == 0
+    result = run("trace", copy, old)
+    assert result.exit_code == 1
+    assert f"{old} was written by commit 1 of 'default' and has been replaced" in result.stderr
+
+
+@pytest.mark.parametrize("table", ["documents", "chunks/default"])
+def test_a_lake_of_a_newer_version_is_left_alone(copy: Path, table: str) -> None:
+    for log in (copy.parent / "lake" / table / "_delta_log").glob("*.json"):
+        text = log.read_text()
+        log.write_text(text.replace('"gristmill.schema":"1', '"gristmill.schema":"9'))
+    before = sorted(str(path) for path in copy.parent.rglob("*"))
+    ingest = run("ingest", copy, "--workers", "1")
+    assert ingest.exit_code == (1 if table == "documents" else 0), ingest.output
+    for verb in (["status"], ["transform"], ["run"], ["trace", "abcdef"], ["verify"], ["rejects"]):
+        result = run(verb[0], copy, *verb[1:])
+        assert result.exit_code == 1, (verb, result.output)
+        assert f"table '{table}'" in result.stderr
+        assert "schema version 9" in result.stderr
+        assert "Upgrade gristmill, or point `lake` at another folder" in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+    assert sorted(str(path) for path in copy.parent.rglob("*")) == before
+
+
+@pytest.mark.parametrize("place", ["/proc/x.csv", "/dev/null/x.csv", "."])
+def test_an_output_that_cannot_be_written_is_named(config: Path, place: str) -> None:
+    for args in (["export", config, place, "--format", "csv"], ["init", config, "-o", place]):
+        result = run(*args)
+        assert result.exit_code == 2, result.output
+        assert result.stderr.startswith(f"Error: {place}")
+
+
+HEAVY = ("apache_beam", "mlflow", "lancedb", "unstructured", "pandas")
+
+
+@pytest.mark.parametrize("verb", ["status", "rejects", "run", "verify"])
+def test_a_question_and_a_run_with_nothing_to_do_import_nothing_heavy(
+    config: Path, verb: str
+) -> None:
+    import subprocess
+    import sys
+
+    script = (
+        "import sys\nfrom pipelines.cli.main import cli\n"
+        f"try:\n    cli.main([{verb!r}, {str(config)!r}])\n"
+        "except SystemExit as error:\n    assert not error.code, error.code\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
