@@ -286,7 +286,7 @@ class SliceIngest:
                 upsert_row(action, outcome, fetched.sha256, len(fetched.data), self._work.stamp)
             )
             self._count(action, "new" if action.known is None else "changed")
-            if not outcome.characters:
+            if outcome.empty:
                 self._count(action, "empty")
         if rows:
             content = reply.table().filter(pa.array(kept, pa.bool_()))

@@ -55,7 +55,8 @@ class ParseOutcome:
     text_is_source: bool = False
     source_encoding: str | None = None
     bom_bytes: int = 0
-    characters: int = 0
+    empty: bool = False
+    """There is proven to be no text, white space aside."""
     error_class: str | None = None
     message: str = ""
     warnings: tuple[str, ...] = ()
@@ -105,7 +106,7 @@ def parse_group(items: Sequence[ParseItem]) -> ParseReply:
                 text_is_source=parsed.text_is_source,
                 source_encoding=parsed.source_encoding,
                 bom_bytes=parsed.bom_bytes,
-                characters=len(parsed.text),
+                empty=not parsed.text or parsed.text.isspace(),
                 warnings=parsed.warnings,
             )
         )
