@@ -6,12 +6,22 @@ Prints one JSON line: seconds of importing, of reading and of splitting, and the
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import os
 import sys
 import time
+from pathlib import Path
 
 
 def main(folder: str, out: str, workers: int) -> None:
+    # Its worker processes would download the vocabulary that the package brings, and, without a
+    # network, die while they unpickle their task, which its pool then waits for for ever.
+    found = importlib.util.find_spec("llama_index.core")
+    assert found is not None
+    assert found.origin is not None
+    cache = Path(found.origin).parent / "_static" / "tiktoken_cache"
+    os.environ["TIKTOKEN_CACHE_DIR"] = str(cache)
     began = time.perf_counter()
     import pyarrow as pa
     import pyarrow.parquet as pq
