@@ -72,7 +72,8 @@ def test_schemas_keep_structs_and_microseconds() -> None:
 def test_import_is_light() -> None:
     code = (
         "import sys, lineage, chunkers; heavy = {'apache_beam', 'mlflow', 'azure', 'unstructured', "
-        "'lancedb', 'deltalake', 'pyarrow'} & set(sys.modules); sys.exit(str(heavy) if heavy else 0)"
+        "'lancedb', 'deltalake', 'pyarrow'} & set(sys.modules); "
+        "sys.exit(str(heavy) if heavy else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
