@@ -32,6 +32,7 @@ _VOID = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param",
      "source", "track", "wbr"}
 )  # fmt: skip
+_NAME = re.compile(r"<(/?)([a-z][^\s>/]*)")
 _MAX_DEPTH = 20_000
 _NESTING = re.compile(
     r"<(/?)(?:div|section|article|blockquote|[uod]l|table|center|span|fieldset|form|nav|main|"
@@ -135,6 +136,28 @@ def _check_depth(markup: str) -> None:
         depth += -1 if closing else 1
         if depth > _MAX_DEPTH:
             raise ParseError("limit_depth", f"elements nested deeper than {_MAX_DEPTH:,} levels")
+
+
+def nesting(markup: str) -> int:
+    """How deep the elements of a page are nested once it is parsed.
+
+    Raises:
+        ParseError: `limit_depth` when that is too deep to be counted.
+    """
+    from selectolax.lexbor import LexborHTMLParser
+
+    _check_depth(markup)
+    tree = LexborHTMLParser(markup)
+    for node in tree.css(_DROPPED):
+        node.decompose()
+    depth = deepest = 0
+    for end, name in _NAME.findall(tree.html or ""):
+        if end:
+            depth -= 1
+        elif name not in _VOID:
+            depth += 1
+            deepest = max(deepest, depth)
+    return deepest
 
 
 def expand_empty(markup: str) -> str:

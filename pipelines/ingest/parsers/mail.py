@@ -75,6 +75,24 @@ class MailParser:
         )
 
 
+def add_attachments(build: TextBuilder, data: bytes) -> None:
+    """Add the files and messages attached to a message, without its own headers and body.
+
+    Raises:
+        ParseError: as `MailParser.parse`.
+    """
+    reader = _Reader(build)
+    reader.bodies = False
+    reader.part(_parse(data.removeprefix(codecs.BOM_UTF8)), 0)
+
+
+def html_bodies(data: bytes) -> Iterator[str]:
+    """The HTML bodies of a message."""
+    for part in _parse(data).walk():
+        if part.get_content_type() == "text/html" and not part.is_multipart():
+            yield _html(part)
+
+
 def _parse(source: bytes) -> Message:
     _check_parts(source)
     try:
@@ -121,6 +139,8 @@ class _Reader:
         self.build = build
         self.attachments = Attachments(build)
         self.parts = 0
+        self.bodies = True
+        """Whether bodies are written; those of attached messages always are."""
 
     def message(self, message: Message, number: int | None = None, depth: int = 0) -> None:
         if message.get_content_type() in _ENCRYPTED and not self._signed_only(message):
@@ -161,6 +181,8 @@ class _Reader:
         attached = part.get_content_disposition() == "attachment" or part.get_filename()
         if attached or not kind.startswith(("text/plain", "text/html", "text/enriched")):
             self.attached(part, kind)
+        elif not self.bodies:
+            return
         elif kind == "text/html":
             build_html(self.build, _html(part))
         else:
@@ -191,6 +213,7 @@ class _Reader:
                 self.part(child, depth + 1)
 
     def forwarded(self, part: Message, children: list[Message], depth: int) -> None:
+        bodies, self.bodies = self.bodies, True
         for child in _unwrapped(part, children):
             name = part.get_filename() or _header(child, "Subject") or "message"
             shown = squeeze(_decode(name))
@@ -198,6 +221,7 @@ class _Reader:
             self.build.write(shown)
             self.message(child, depth=depth + 1)
             self.build.close()
+        self.bodies = bodies
 
     def attached(self, part: Message, kind: str) -> None:
         payload = part.get_payload(decode=True)

@@ -84,6 +84,20 @@ class MsgParser:
         )
 
 
+def add_attachments(build: TextBuilder, data: bytes) -> None:
+    """Add the files and messages attached to a message, without its own headers and body."""
+    import olefile
+
+    try:
+        with olefile.OleFileIO(data) as container:
+            message = _Storage(container, ())
+            attachments = Attachments(build)
+            for child in message.children:
+                _write_attachment(build, attachments, message, child, 0)
+    except (OSError, struct.error, IndexError, ValueError, zlib.error) as error:
+        build.warn(f"attachments are not readable: {error}")
+
+
 class _Storage:
     """A message's or attachment's properties."""
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
+from pipelines.ingest.parsers import mail, msg
 from pipelines.ingest.parsers.archive import preflight_zip
 from pipelines.ingest.parsers.base import Limits, Parsed, ParseError
 from pipelines.ingest.parsers.flatlist import FlatList
-from pipelines.ingest.parsers.html import build_html
+from pipelines.ingest.parsers.html import build_html, decode_html, nesting
+from pipelines.ingest.parsers.mail import html_bodies
 from pipelines.ingest.parsers.mailbody import write_headers
 from pipelines.ingest.parsers.textbuild import TextBuilder, squeeze
 from pipelines.ingest.parsers.unstructuredrun import model_name, pandoc_version, partition
@@ -43,6 +46,9 @@ _FORMATS = {
 }
 _ZIPPED = frozenset({"docx", "pptx", "xlsx", "odt", "epub"})
 _THROUGH_OFFICE = frozenset({"doc", "ppt"})
+_BLANK = b" \t\r\n\v\f\xef\xbb\xbf"
+_DEEPEST = 250
+"""Elements within elements that the library's XML reader keeps."""
 _KINDS = {
     "CodeSnippet": "code", "Formula": "formula", "FigureCaption": "caption", "Image": "figure",
     "Header": "header", "Footer": "footer", "PageNumber": "footer",
@@ -60,14 +66,14 @@ class UnstructuredParser:
         """Of this parser, the library, its classifier of text and pandoc, and if LibreOffice is."""
         office = "soffice" if shutil.which("soffice") else "no-soffice"
         library = f"unstructured-{version('unstructured')}"
-        return f"1/{library}/{model_name()}/{pandoc_version()}/{office}"
+        return f"2/{library}/{model_name()}/{pandoc_version()}/{office}"
 
     def parse(self, data: bytes, *, name: str, format: str, options: Mapping[str, Any]) -> Parsed:
         """Parse one document. Options: `limits`, a `Limits`.
 
         Raises:
             ParseError: as `unstructuredrun.partition`; `missing_dependency` for DOC and PPT
-                where LibreOffice is not installed.
+                where LibreOffice is not installed, and for PDF without its extra.
         """
         limits: Limits = options.get("limits") or Limits()
         if format in _THROUGH_OFFICE and not shutil.which("soffice"):
@@ -76,18 +82,30 @@ class UnstructuredParser:
                 f"reading {format.upper()} takes LibreOffice (`soffice` on the PATH): install the "
                 f"package libreoffice, or save the file as {format.upper()}X",
             )
+        if format == "pdf" and importlib.util.find_spec("unstructured_inference") is None:
+            raise ParseError(
+                "missing_dependency",
+                "this parser reads PDF with further libraries, of several GB; run: "
+                "pip install 'gristmill[unstructured-pdf]', or leave PDF to the parser 'pdf'",
+            )
         if format in _ZIPPED:
             preflight_zip(data, limits)
         if format == "pdf":
             _preflight_pdf(data, limits)
+        pages = [decode_html(data)[0]] if format == "html" else ()
+        for page in html_bodies(data) if format == "eml" else pages:
+            _preflight_html(page)
         media_type, data_type = _FORMATS[format]
         # Left on, an attached recording would be sent to a speech model.
-        mail = {"process_attachments": False} if format in ("eml", "msg") else {}
-        elements = partition(data, media_type, **mail)
+        more = {"process_attachments": False} if format in ("eml", "msg") else {}
+        elements = partition(data, media_type, **more)
         build = TextBuilder(limits)
         _write(build, elements, format)
-        if format in ("eml", "msg"):
-            build.warn("this parser does not read attachments")
+        # Those are read by the parsers of their own formats.
+        if format == "eml":
+            mail.add_attachments(build, data)
+        elif format == "msg":
+            msg.add_attachments(build, data)
         text, blocks = build.finish()
         return Parsed(
             text=text,
@@ -95,7 +113,19 @@ class UnstructuredParser:
             data_type=data_type,
             media_type=media_type,
             title=_subject(elements),
+            empty_is_proven=not data.strip(_BLANK),
             warnings=tuple(build.warnings),
+        )
+
+
+def _preflight_html(markup: str) -> None:
+    """Refuse what the library would cut off without a word."""
+    depth = nesting(markup)
+    if depth > _DEEPEST:
+        raise ParseError(
+            "limit_depth",
+            f"elements nested {depth:,} deep, of which this parser loses what is deeper than "
+            f"{_DEEPEST}; the parser 'html' reads it",
         )
 
 
