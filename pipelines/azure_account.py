@@ -122,25 +122,6 @@ class AzureAccount:
             options["azure_use_azure_cli"] = "true"
         return options
 
-    def arrow_options(self) -> dict[str, str]:
-        """Arguments for `pyarrow.fs.AzureFileSystem`."""
-        endpoint = urlsplit(self.endpoint)
-        authority = endpoint.netloc
-        if authority.startswith(f"{self.name}."):
-            authority = authority[len(self.name) :]  # begins with a dot: the name goes before it
-        options = {
-            "account_name": self.name,
-            "blob_storage_authority": authority,
-            "blob_storage_scheme": endpoint.scheme,
-            "dfs_storage_authority": authority.replace(".blob.", ".dfs.", 1),
-            "dfs_storage_scheme": endpoint.scheme,
-        }
-        if self.key:
-            options["account_key"] = self.key
-        elif self.sas:
-            options["sas_token"] = f"?{self.sas}"
-        return options
-
 
 def _is_base64(key: str) -> bool:
     try:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from lineage import ConfigError, TransientError
+from lineage import ConfigError
 from pipelines.azure_account import SCHEMES, AzureAccount
 
 if TYPE_CHECKING:
@@ -76,12 +76,46 @@ class Storage:
 
         if self.is_local:
             return fs.LocalFileSystem(), self.uri
-        parts = urlsplit(self.uri)
-        path = (parts.netloc.partition("@")[0] + parts.path).rstrip("/")
-        if parts.scheme in SCHEMES:
-            return _azure_filesystem(self.uri), path
-        native, root = fs.FileSystem.from_uri(self.uri)
-        return native, root
+        return self._filesystem(self.delta_options())
+
+    def _filesystem(self, options: dict[str, str] | None) -> tuple[FileSystem, str]:
+        from pipelines import object_store
+
+        scheme, _, rest = self.uri.partition("://")
+        container, _, path = rest.partition("/")
+        return object_store.filesystem(f"{scheme}://{container}", options), path
+
+    def check(self, where: str, *, write: bool = False) -> None:
+        """Ask a container for a listing, and the first time with `write` also if it may be written.
+
+        Does nothing for a local folder.
+
+        Args:
+            where: the configuration key that names this folder, for messages.
+            write: whether it must be writable.
+
+        Raises:
+            ConfigError: there is no such container, or it lets nobody in.
+            TransientError: it does not answer within seconds.
+        """
+        if self.is_local:
+            return
+        import pyarrow.fs as fs
+
+        from pipelines import object_store
+
+        if urlsplit(self.uri).scheme in SCHEMES:
+            AzureAccount.from_environment(self.uri, where)
+        try:
+            options = (self.delta_options() or {}) | object_store.IMPATIENT
+            filesystem, path = self._filesystem(options)
+            found = filesystem.get_file_info(fs.FileSelector(path, allow_not_found=True))
+            if write and not found:
+                name = f".gristmill-{uuid.uuid4().hex}"
+                self.write_bytes(name, b"")
+                self.delete(name)
+        except OSError as error:
+            raise object_store.explain(error, self.uri, where) from error
 
     def delta_options(self) -> dict[str, str] | None:
         """`storage_options` for the deltalake library."""
@@ -153,14 +187,3 @@ class Storage:
         """Create the folder where the store has real folders."""
         if self.is_local:
             os.makedirs(self.uri, exist_ok=True)
-
-
-def _azure_filesystem(uri: str) -> FileSystem:
-    import pyarrow.fs as fs
-
-    try:
-        return fs.AzureFileSystem(**AzureAccount.from_environment(uri).arrow_options())
-    except (OSError, ValueError) as error:
-        raise TransientError(
-            f"cannot open {uri}: {error}; check the account and its key"
-        ) from error

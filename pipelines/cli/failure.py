@@ -98,7 +98,7 @@ def report(error: BaseException, arguments: Sequence[str]) -> int:
 
 
 def _message(error: BaseException) -> str:
-    from pipelines.queries.reach import readable
+    from pipelines.object_store import readable
 
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return "Interrupted. What was committed stays; run the same command again to go on."

@@ -13,8 +13,9 @@ from typing import Any
 
 from lineage.errors import GristmillError, MissingExtra
 from pipelines.config import Config
+from pipelines.object_store import readable
 from pipelines.queries.installation import Check, installation
-from pipelines.queries.reach import check_lake, readable
+from pipelines.queries.reach import check_lake
 from pipelines.tracking import redacted, unreachable
 
 PATIENCE_SECONDS = 15.0

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 from pathlib import Path
 
 from lineage.errors import ConfigError, TransientError
 from pipelines.config import Config
+from pipelines.object_store import explain, readable
 from pipelines.storage import Storage
-
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def check_lake(config: Config, *, write: bool = False, chunks: bool = True) -> None:
@@ -21,8 +19,9 @@ def check_lake(config: Config, *, write: bool = False, chunks: bool = True) -> N
     strategies' tables are looked at as well as that of the documents.
 
     Raises:
-        ConfigError: the path is no folder or not writable, or the container does not exist.
-        TransientError: the store does not answer, or does not accept the credentials.
+        ConfigError: the path is no folder or not writable, the container does not exist, or it
+            lets nobody in.
+        TransientError: the store does not answer.
         SchemaVersionError: a newer version of gristmill wrote one of the tables.
     """
     from pipelines.tables import Lake
@@ -30,23 +29,19 @@ def check_lake(config: Config, *, write: bool = False, chunks: bool = True) -> N
     storage = Storage.from_uri(config.lake)
     if storage.is_local:
         _check_folder(config, Path(storage.uri), write)
+    where = f"{config.path}: lake"
+    storage.check(where, write=write)
     try:
-        if not storage.is_local:
-            _check_container(config, storage)
         lake = Lake(storage)
         names = [strategy.name for strategy in config.strategies] if chunks else []
         for table in (lake.documents, *map(lake.chunks, names)):
             table.exists  # noqa: B018 - opening it is the question
     except OSError as error:
-        raise TransientError(
-            f"{config.path}: lake: {config.lake!r} does not answer: {readable(error)}. Check the "
-            "address, the network and the credentials in the environment."
-        ) from error
-
-
-def readable(error: BaseException) -> str:
-    """An error's text on one line: some libraries draw trees in colour."""
-    return " ".join(_COLOUR.sub("", str(error)).replace("↳", "").split())
+        if storage.is_local:
+            raise TransientError(
+                f"{where}: {config.lake!r} cannot be read: {readable(error)}; check its rights"
+            ) from error
+        raise explain(error, config.lake, where) from error
 
 
 def _check_folder(config: Config, folder: Path, write: bool) -> None:
@@ -72,15 +67,3 @@ def _check_folder(config: Config, folder: Path, write: bool) -> None:
             f"({error.strerror}): check the rights of {around}, or name another folder, for "
             "example `lake: .gristmill/lake`"
         ) from error
-
-
-def _check_container(config: Config, storage: Storage) -> None:
-    import pyarrow.fs as fs
-
-    filesystem, root = storage.filesystem()
-    container = root.partition("/")[0]
-    if filesystem.get_file_info(container).type == fs.FileType.NotFound:
-        raise ConfigError(
-            f"{config.path}: lake: {config.lake!r}: there is no container {container!r}. Create "
-            "it first, or correct its name."
-        )

@@ -21,22 +21,11 @@ def account(uri: str = "az://c/p") -> tuple[str, str, str, str]:
     return found.name, found.endpoint, found.key, found.sas
 
 
-def arrow(uri: str = "az://c/p") -> tuple[str, str, str]:
-    options = AzureAccount.from_environment(uri).arrow_options()
-    return (
-        options["blob_storage_scheme"],
-        options["blob_storage_authority"],
-        options["dfs_storage_authority"],
-    )
-
-
 def test_a_connection_string(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", FULL.format("core.windows.net"))
     assert account() == ("docs", "https://docs.blob.core.windows.net", "c2VjcmV0", "")
-    assert arrow() == ("https", ".blob.core.windows.net", ".dfs.core.windows.net")
     monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", FULL.format("core.chinacloudapi.cn;"))
     assert account()[1] == "https://docs.blob.core.chinacloudapi.cn"
-    assert arrow()[1:] == (".blob.core.chinacloudapi.cn", ".dfs.core.chinacloudapi.cn")
 
 
 def test_a_connection_string_with_a_signature(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +44,6 @@ def test_the_emulator(monkeypatch: pytest.MonkeyPatch) -> None:
     name, endpoint, key, _ = account()
     assert (name, endpoint) == ("devstoreaccount1", "http://127.0.0.1:10000/devstoreaccount1")
     assert key.endswith("==")
-    assert arrow() == ("http", "127.0.0.1:10000", "127.0.0.1:10000")
     options = AzureAccount.from_environment("az://c").object_store_options()
     assert options["azure_allow_http"] == "true"
 

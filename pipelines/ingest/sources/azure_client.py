@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -141,6 +142,10 @@ def _credential(account: AzureAccount) -> Any:
             f"{account.endpoint}: no key is in the environment, and an identity needs "
             "azure-identity; pip install 'gristmill[azure]'"
         ) from error
+    # It warns with a page of text each time; `explain` says what counts.
+    logging.getLogger("azure.identity").setLevel(
+        logging.NOTSET if logging.getLogger().isEnabledFor(logging.INFO) else logging.CRITICAL
+    )
     return DefaultAzureCredential()
 
 
@@ -223,6 +228,12 @@ def explain(error: Exception, address: ContainerAddress, where: str) -> Gristmil
         return ConfigError(
             f"{where}: {address.uri!r}: the account has no container {address.container!r}; "
             "create it, or correct the name"
+        )
+    if isinstance(error, ClientAuthenticationError) and status is None:
+        return ConfigError(
+            f"{where}: {address.uri!r}: access denied: there is neither a key in the environment "
+            "nor an Azure identity to use; set AZURE_STORAGE_CONNECTION_STRING, or sign in with "
+            "`az login` (--debug shows what was tried)"
         )
     if isinstance(error, ClientAuthenticationError) or status in (401, 403) or code in _DENIED:
         return ConfigError(

@@ -57,8 +57,9 @@ def test_wrong_credentials(azurite: Any, tmp_path: Path, monkeypatch: pytest.Mon
     wrong = azurite.connection_string.replace("AccountKey=Eby8", "AccountKey=AAAA")
     monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", wrong)
     result = run("ingest", configure(tmp_path, f"az://{container}/lake"))
-    assert result.exit_code == 1
-    assert "does not answer" in result.stderr
-    assert "credentials" in result.stderr
+    assert result.exit_code == 2
+    assert "lake: 'az://" in result.stderr
+    assert "access denied (AuthorizationFailure)" in result.stderr
+    assert "AZURE_STORAGE_CONNECTION_STRING" in result.stderr
     assert "AAAA" not in result.output
     assert len(result.stderr.splitlines()) < 12
