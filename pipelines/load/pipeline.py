@@ -29,8 +29,6 @@ MERGE_BYTES = 32 << 20
 MERGE_DOCUMENTS = 500
 """… or this many documents. Larger merges were not faster, and hold more memory; merges of one
 document are tens of times slower."""
-RIGHTS_DOCUMENTS = 20_000
-"""Documents in one update of ACLs."""
 _ROW_BYTES = 500
 """About what a chunk's row takes besides its text."""
 

@@ -11,6 +11,9 @@ import pyarrow.compute as pc
 WITHDRAWN = ("delete", "reject")
 """Headers after which a document has no chunks."""
 
+RIGHTS_CHUNKS = 20_000
+"""Chunks in one update of ACLs: a sink may have to write their rows anew, text included."""
+
 COLUMNS = ("document_id", "op", "upsert_seq", "chunk_count", "acl", "labels")
 
 
@@ -76,3 +79,18 @@ def make_plan(headers: pa.Table, held: frozenset[str] | None = None) -> Plan:
         set_acl = live.filter(pc.invert(changed))
     replace = replace.sort_by([("upsert_seq", "ascending"), ("document_id", "ascending")])
     return Plan(delete=tuple(gone), set_acl=set_acl, replace=replace)
+
+
+def rights_parts(rows: pa.Table, chunks: int | None = None) -> Iterator[pa.Table]:
+    """`rows` in slices of about as many `chunks` (by default `RIGHTS_CHUNKS`), in their order."""
+    most = chunks or RIGHTS_CHUNKS
+    start = held = 0
+    for row, count in enumerate(rows["chunk_count"].to_pylist()):
+        # A document without chunks is a row to look for all the same.
+        weight = max(count or 0, 1)
+        if row > start and held + weight > most:
+            yield rows.slice(start, row - start)
+            start, held = row, 0
+        held += weight
+    if start < rows.num_rows:
+        yield rows.slice(start)

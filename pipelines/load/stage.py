@@ -95,8 +95,8 @@ def _catch_up(
     options: RunOptions,
 ) -> LoadSummary:
     from pipelines.beam import ProgressHandle
-    from pipelines.load.pipeline import RIGHTS_DOCUMENTS, Target, Unit, run_units
-    from pipelines.load.plan import COLUMNS, make_plan
+    from pipelines.load.pipeline import Target, Unit, run_units
+    from pipelines.load.plan import COLUMNS, make_plan, rights_parts
 
     position = sink.position()
     goal = table.seq
@@ -122,9 +122,9 @@ def _catch_up(
     # Rights first, also of documents whose chunks follow: a revocation does not wait for them.
     first = [Unit(plan.set_acl.slice(0, 0), replace=False, delete=plan.delete)]
     for rows in (plan.set_acl, plan.replace):
-        for start in range(0, rows.num_rows, RIGHTS_DOCUMENTS):
-            first.append(Unit(rows.slice(start, RIGHTS_DOCUMENTS), replace=False))
-    run_units(first, target, options)
+        first += [Unit(part, replace=False) for part in rights_parts(rows)]
+    if plan.delete or len(first) > 1:
+        run_units(first, target, options)
     options.progress.advance(plan.set_acl.num_rows)
     size = options.batch or config.batch.documents
     for rows in plan.replacements(size):

@@ -5,7 +5,7 @@ import pytest
 
 from lineage import Acl
 from lineage.schemas import CHUNKS
-from pipelines.load.plan import make_plan
+from pipelines.load.plan import make_plan, rights_parts
 
 
 def headers(*rows: tuple[str, str, int | None]) -> pa.Table:
@@ -74,3 +74,24 @@ def test_slices_keep_commits_together(counts: list[int], size: int, expected: li
     slices = list(plan.replacements(size))
     assert [part.num_rows for part in slices] == expected
     assert [name for part in slices for name in ids(part)] == [name for name, _, _ in rows]
+
+
+@pytest.mark.parametrize(
+    ("counts", "most", "expected"),
+    [
+        ([5, 5, 5], 10, [2, 1]),
+        ([50, 1, 1], 10, [1, 2]),
+        ([1, 1, 50], 10, [2, 1]),
+        ([0, 0, 0], 2, [2, 1]),
+        ([], 10, []),
+        ([10, 10], 10, [1, 1]),
+    ],
+)
+def test_rights_are_set_for_a_bounded_number_of_chunks(
+    counts: list[int], most: int, expected: list[int]
+) -> None:
+    rows = headers(*((f"d{n}", "acl", None) for n in range(len(counts))))
+    rows = rows.set_column(2, "chunk_count", pa.array(counts, pa.int32()))
+    parts = list(rights_parts(rows, most))
+    assert [part.num_rows for part in parts] == expected
+    assert [name for part in parts for name in ids(part)] == ids(rows)
