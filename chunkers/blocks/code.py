@@ -21,13 +21,20 @@ from lineage import Block, MissingExtra
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser, Query
 
-_LONGEST = 4 << 20
+_LONGEST = 2 << 20
 """Bytes of source; generated files above it are cut at blank lines only."""
 _NESTING = 400
 _DEPTH = 32
-_PROBE = 16_000
+_PIECE = 1 << 16
+# Steps in hundreds, as the library counts them. Real code takes up to 25 for a thousand bytes, and
+# C++ read as C a few hundred within errors. Recovering from errors can take the square of the
+# length or worse.
+_STEPS_PER_BYTE = 0.035
+_STEPS_AT_LEAST = 300
+_STEPS_IN_ERROR = 600
+_BARE_CHILDREN = 2_000
 # What no programmer writes and what takes some grammars the square of its length.
-_RUN = re.compile(r"([^\s\w=*/#-])\1{400}")
+_RUN = re.compile(r"([^\s\w=*/#-])\1{400}|(?:<\s*+\w++\s*+){100}")
 _BRACKETS = re.compile(r"[(\[{]|([)\]}])")
 _NAMES = frozenset(
     {"identifier", "type_identifier", "field_identifier", "simple_identifier", "constant",
@@ -114,12 +121,10 @@ def _definitions(source: bytes, language: str, grammar: Grammar) -> list[_Found]
     from tree_sitter import QueryCursor
 
     parser, query = _tools(language)
-    if len(source) > 4 * _PROBE:
-        # Text that is no such code costs most; its beginning tells.
-        probe = parser.parse(source[: source.rfind(b"\n", 0, _PROBE) + 1 or _PROBE]).root_node
-        if probe.type == "ERROR" or _errors(probe) > 0.5 * (probe.end_byte + 1):
-            return []
-    captures = QueryCursor(query).captures(parser.parse(source).root_node)
+    root = _parsed(parser, source)
+    if root is None or _hopeless(root):
+        return []
+    captures = QueryCursor(query).captures(root)
     found: list[_Found] = []
     for node in captures.get("definition", ()):
         if node.type in grammar.bodied and node.child_by_field_name("body") is None:
@@ -136,8 +141,36 @@ def _definitions(source: bytes, language: str, grammar: Grammar) -> list[_Found]
     return found
 
 
-def _errors(root: Node) -> int:
-    return sum(child.end_byte - child.start_byte for child in root.children if child.is_error)
+def _parsed(parser: Parser, source: bytes) -> Node | None:
+    """The root of the syntax tree, or null when it takes more steps than code ever does."""
+    left = _STEPS_AT_LEAST + int(_STEPS_PER_BYTE * len(source))
+    left_in_error = _STEPS_IN_ERROR
+
+    def read(offset: int, _point: object) -> bytes:
+        return source[offset : offset + _PIECE]
+
+    def stop(_offset: int, has_error: bool) -> bool:
+        nonlocal left, left_in_error
+        left -= 1
+        left_in_error -= has_error
+        return left < 0 or left_in_error < 0
+
+    try:
+        return parser.parse(read, progress_callback=stop).root_node
+    except ValueError:
+        parser.reset()
+        return None
+
+
+def _hopeless(root: Node) -> bool:
+    """Whether a query would take the square of a node's bare tokens: an error of nothing else."""
+    pending = [root] if root.has_error else []
+    while pending:
+        node = pending.pop()
+        if node.child_count - node.named_child_count > _BARE_CHILDREN:
+            return True
+        pending += [child for child in node.children if child.has_error and child.child_count]
+    return False
 
 
 def _widen(found: list[_Found], wrappers: Sequence[tuple[int, int]], source: bytes) -> None:
