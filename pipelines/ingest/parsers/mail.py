@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from email.header import decode_header
 from email.message import Message
 from email.parser import BytesParser
-from email.policy import compat32
+from email.policy import Compat32
 from importlib.metadata import version
 from typing import Any
 
@@ -28,10 +28,18 @@ _ENCRYPTED = ("multipart/encrypted", "application/pkcs7-mime", "application/x-pk
 _BOUNDARY = re.compile(rb"""boundary\s*=\s*(?:"([^"\r\n]{1,200})"|([^\s;"]{1,200}))""", re.I)
 
 
+_RAW_BYTES = re.compile("[\udc80-\udcff]")
 _WORD = re.compile(r"\w{3,}")
 _TAG = re.compile(r"<[^>]{0,10000}>")
 _FEWEST_WORDS = 20
 """Different words that a plain body must have before it is compared with the other one."""
+
+
+class _AsRead(Compat32):
+    """Headers as read; the usual policy puts replacement characters for raw bytes."""
+
+    def header_fetch_parse(self, name: str, value: str) -> str:
+        return value
 
 
 class MailParser:
@@ -96,7 +104,7 @@ def html_bodies(data: bytes) -> Iterator[str]:
 def _parse(source: bytes) -> Message:
     _check_parts(source)
     try:
-        return BytesParser(policy=compat32).parsebytes(source.lstrip(b"\r\n"))
+        return BytesParser(policy=_AsRead()).parsebytes(source.lstrip(b"\r\n"))
     except RecursionError as error:
         raise ParseError("limit_depth", "message parts nested too deep to be read") from error
 
@@ -302,11 +310,7 @@ def _charset(part: Message) -> str | None:
 
 
 def _header(message: Message, name: str) -> str:
-    try:
-        values = message.get_all(name) or []
-    except (ValueError, TypeError, IndexError, LookupError):
-        return ""
-    return ", ".join(_decode(str(value)) for value in values)
+    return ", ".join(_decode(str(value)) for value in message.get_all(name) or ())
 
 
 def _decode(value: str) -> str:
@@ -330,9 +334,9 @@ def _decode(value: str) -> str:
 
 def _bytes_in(value: str) -> str:
     """Raw bytes in a header, which the library keeps as surrogates, as UTF-8 or Windows-1252."""
-    data = value.encode("ascii", "surrogateescape") if not value.isascii() else b""
-    if not data:
+    if not _RAW_BYTES.search(value):
         return value
+    data = value.encode("utf-8", "surrogateescape")
     try:
         return data.decode()
     except UnicodeDecodeError:

@@ -44,6 +44,10 @@ _RTF_PREFIX = (
 )
 
 
+_DAMAGE = (OSError, struct.error, IndexError, ValueError, AttributeError, zlib.error)
+"""What the library and the formats within raise on damaged files."""
+
+
 class MsgParser:
     """Outlook messages to text and blocks."""
 
@@ -71,7 +75,7 @@ class MsgParser:
                     raise ParseError("malformed", "an OLE2 file without message properties")
                 _write(build, message, 0)
                 title = message.text(0x0037)
-        except (OSError, struct.error, IndexError, ValueError, zlib.error) as error:
+        except _DAMAGE as error:
             raise ParseError("malformed", f"not a readable Outlook message: {error}") from error
         text, blocks = build.finish()
         return Parsed(
@@ -94,7 +98,7 @@ def add_attachments(build: TextBuilder, data: bytes) -> None:
             attachments = Attachments(build)
             for child in message.children:
                 _write_attachment(build, attachments, message, child, 0)
-    except (OSError, struct.error, IndexError, ValueError, zlib.error) as error:
+    except _DAMAGE as error:
         build.warn(f"attachments are not readable: {error}")
 
 

@@ -212,6 +212,8 @@ class TextBuilder:
             if level is not None and block.kind == "heading":
                 level += shift_levels
             first, last = max(block.start, start), min(block.end, end)
+            while last > first and text[last - 1].isspace():
+                last -= 1
             if first > last:
                 continue
             self._blocks.append(
