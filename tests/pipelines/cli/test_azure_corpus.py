@@ -28,6 +28,8 @@ pytestmark = [
     pytest.mark.azurite,
     pytest.mark.slow,
     pytest.mark.timeout(900),
+    # One corpus for all: each test goes on from where the one before has left it.
+    pytest.mark.xdist_group("azure corpus"),
     pytest.mark.skipif(not DATA, reason="GRISTMILL_TEST_DATA is not set"),
 ]
 
