@@ -45,7 +45,7 @@ bench: .venv/.ready ## How fast the pipeline is on this machine, and where the t
 	$(BIN)/python benchmarks/pipeline.py $(ARGS)
 
 lock: ## Renew requirements.lock (needs uv)
-	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
 	  --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet \
 	  $(ARGS) --output-file requirements.lock
 
