@@ -1,7 +1,8 @@
 """Quality figures that need no labels: computed for every document as it passes.
 
-Each figure is from 0 to 1, or null where it does not apply. They look at spans, counts and blocks,
-and at the text only around cuts and in gaps, so they cost much less than the chunking.
+Each figure is from 0 to 1, or null where it does not apply. Those of this module look at spans,
+counts and blocks, and at the text only around cuts and in gaps; those of what the chunks say are
+in `chunkers.quality_text`. All together they cost less than the chunking.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chunkers.boundaries import sentence_edge
+from chunkers.quality_text import cohesion_and_separation, context_overhead, dangling_references
 from chunkers.spans import Span, trim
 from lineage.records import Document, Quality, uncovered
 
@@ -45,26 +47,49 @@ def measure(
     edges = boundary_cleanliness(document, spans)
     whole = block_integrity(document, spans, counts, max_tokens)
     repeated = redundancy(spans)
+    cohesion, separation = cohesion_and_separation(document, spans)
+    dangling = dangling_references(document, spans)
+    overhead = context_overhead(spans)
     each = [
         Quality(
             size_compliance=size,
             boundary_cleanliness=edge,
             block_integrity=kept / fitting if fitting else None,
             redundancy=again,
+            cohesion=inside,
+            separation=across,
+            dangling_references=refers,
+            context_overhead=prefix,
         )
-        for size, edge, (kept, fitting), again in zip(sizes, edges, whole, repeated, strict=True)
+        for size, edge, (kept, fitting), again, inside, across, refers, prefix in zip(
+            sizes, edges, whole, repeated, cohesion, separation, dangling, overhead, strict=True
+        )
     ]
     fitting = sum(pair[1] for pair in whole)
     embedded = [span.end - span.start + _context_chars(span) for span in spans]
+    characters = sum(embedded)
     total = Quality(
         size_compliance=sum(sizes) / len(sizes),
         coverage=coverage(document, spans),
         boundary_cleanliness=sum(edges) / len(edges),
         block_integrity=sum(pair[0] for pair in whole) / fitting if fitting else None,
-        redundancy=sum(share * size for share, size in zip(repeated, embedded, strict=True))
-        / sum(embedded),
+        redundancy=_weighted(repeated, embedded, characters),
+        cohesion=_mean(cohesion),
+        separation=_mean(separation),
+        dangling_references=_mean(dangling),
+        context_overhead=_weighted(overhead, embedded, characters),
     )
     return total, each
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Over those that are not null; null when all are."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _weighted(shares: Sequence[float], sizes: Sequence[int], total: int) -> float:
+    return sum(share * size for share, size in zip(shares, sizes, strict=True)) / total
 
 
 def size_compliance(counts: Sequence[int], max_tokens: int, target_tokens: int) -> list[float]:

@@ -132,6 +132,10 @@ class Quality:
     boundary_cleanliness: float | None = None
     block_integrity: float | None = None
     redundancy: float | None = None
+    cohesion: float | None = None
+    separation: float | None = None
+    dangling_references: float | None = None
+    context_overhead: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

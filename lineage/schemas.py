@@ -12,7 +12,7 @@ import pyarrow as pa
 from lineage.errors import SchemaVersionError
 
 DOCUMENTS_VERSION = "1.0"
-CHUNKS_VERSION = "1.0"
+CHUNKS_VERSION = "1.1"
 
 _names = pa.list_(pa.string())
 _time = pa.timestamp("us", tz="UTC")
@@ -61,6 +61,10 @@ QUALITY = pa.struct(
             "boundary_cleanliness",
             "block_integrity",
             "redundancy",
+            "cohesion",
+            "separation",
+            "dangling_references",
+            "context_overhead",
         )
     ]
 )

@@ -12,6 +12,7 @@ from lineage.schemas import CHUNKS, CHUNKS_VERSION, DOCUMENTS, DOCUMENTS_VERSION
 from pipelines.storage import Storage
 from pipelines.tables.reading import (
     Place,
+    conform,
     content_places,
     newest,
     newest_documents,
@@ -72,7 +73,7 @@ class ChunkTable(Table):
         names = list(self.schema.names if columns is None else columns)
         for place, wanted in by_file(content_places(self, contents, op="chunk"), contents):
             yield from (
-                rows.select(names)
+                conform(rows.select(names), self.schema)
                 for rows in read_rows(self.folder, place, names, wanted, op="chunk")
             )
 

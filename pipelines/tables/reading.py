@@ -48,10 +48,21 @@ def scan(
             continue
         if seqs is not None and (file.max_seq < seqs[0] or file.min_seq > seqs[1]):
             continue
-        rows = _read_small(table.folder, file, columns)
+        rows = conform(_read_small(table.folder, file, columns), table.schema)
         if after_seq is not None and file.min_seq <= after_seq:
             rows = rows.filter(pc.greater(rows["seq"], after_seq))
         yield rows
+
+
+def conform(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """`rows` with the types of `schema`: parts of an older minor version lack fields of structs,
+    and those are null."""
+    for place, field in enumerate(rows.schema):
+        known = schema.get_field_index(field.name)
+        if known >= 0 and field.type != schema.field(known).type:
+            wanted = schema.field(known)
+            rows = rows.set_column(place, wanted, rows[field.name].cast(wanted.type))
+    return rows
 
 
 def _read_small(folder: Storage, file: File, columns: Sequence[str]) -> pa.Table:

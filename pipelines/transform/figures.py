@@ -52,8 +52,10 @@ class Figures:
         return merged
 
     def means(self) -> dict[str, float]:
-        """The mean of each metric that any document has, and the mean tokens of a chunk."""
+        """The mean of each metric that any document has, and the tokens of a mean document and chunk."""
         values = {name: self.sums[name] / self.weights[name] for name in sorted(self.sums)}
+        if self.documents:
+            values["tokens_per_document"] = self.tokens / self.documents
         if self.chunks:
             values["tokens_per_chunk"] = self.tokens / self.chunks
         return values

@@ -91,3 +91,26 @@ def test_the_sql_view_is_the_reader(tmp_path: Path) -> None:
     expected = read_chunks(str(tmp_path), "default", columns)
     assert sorted(map(str, rows.to_pylist())) == sorted(map(str, expected.to_pylist()))
     assert rows.num_rows == 2
+
+
+def test_parts_of_an_older_minor_version_are_read_with_nulls(tmp_path: Path) -> None:
+    older = pa.struct([("size_compliance", pa.float64()), ("coverage", pa.float64())])
+    place = CHUNKS.get_field_index("quality")
+    table = Lake(str(tmp_path)).chunks("default")
+    table.schema = CHUNKS.set(place, pa.field("quality", older))
+    row = {"document_id": "a", "op": "upsert", "chunk_count": 1, "acl": OLD}
+    chunk = {**upsert("a", "one")[1], "quality": {"size_compliance": 0.5, "coverage": 1.0}}
+    batch = table.begin("transform", 1, "run")
+    writer = PartWriter(table.folder, table.part_path(batch, "0"), table.schema)
+    writer.write(pa.Table.from_pylist([{**r, "seq": 1} for r in (row, chunk)], schema=table.schema))
+    part = writer.close()
+    assert part is not None
+    batch = dataclasses.replace(batch, parts=(part,))
+    table.manifests.write(batch)
+    table.commit(batch)
+    newer = Lake(str(tmp_path)).chunks("default")
+    commit(newer, upsert("b", "two"))
+    rows = read_chunks(str(tmp_path), "default", ["document_id", "quality"]).to_pylist()
+    assert rows[0]["quality"]["size_compliance"] == 0.5
+    assert rows[0]["quality"]["cohesion"] is None
+    assert newer.headers().num_rows == 2

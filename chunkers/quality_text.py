@@ -1,0 +1,163 @@
+"""Quality figures of what the chunks say: whether each keeps to its subject and stands alone.
+
+Like those of `chunkers.quality` they need no labels, are from 0 to 1, and are null where they do
+not apply. No model is needed; with one, cohesion and separation can be had from its vectors.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from chunkers.quality_words import (
+    lexical_likeness,
+    vector_likeness,
+    windows_of,
+    words_of,
+)
+from chunkers.spans import Span
+from lineage.records import Document
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from chunkers.quality_words import Floats
+
+    Embed = Callable[[Sequence[str]], npt.NDArray[np.floating]]
+
+_NO_PROSE = frozenset({"code", "table", "spreadsheet", "structured", "log"})
+"""Data types whose words at the start of a line refer to nothing."""
+
+_NAMES_ITSELF = (
+    "document|page|chapter|section|part|guide|manual|handbook|book|article|report|policy|paper|"
+    "agreement|contract|appendix|table|figure|list|file|module|tutorial|note|release|version"
+)
+
+_OPENERS = {
+    "en": (
+        r"(?:it|its|they|them|their|he|him|his|she|her|hers|however|therefore|thus|hence|"
+        r"moreover|furthermore|nevertheless|nonetheless|otherwise|consequently|likewise|"
+        r"similarly|instead|also|besides|meanwhile|accordingly|and|but|or|nor|so|yet|then|"
+        r"the (?:former|latter|same)|as a result|in (?:addition|contrast|other words)|"
+        r"for (?:example|instance|this reason|that reason)|on the (?:other hand|contrary)|"
+        rf"(?:this|that|these|those|such)(?!\s+(?:{_NAMES_ITSELF})))"
+    ),
+    "de": (
+        r"(?:er|sie|es|ihn|ihm|ihr|ihre[nrms]?|sein|seine[nrms]?|diese[nrms]?|jene[nrms]?|"
+        r"dies|solche[nrms]?|daher|deshalb|deswegen|darum|dennoch|trotzdem|jedoch|allerdings|"
+        r"außerdem|ferner|zudem|ebenso|dadurch|damit|dabei|daraufhin|danach|folglich|somit|"
+        r"also|sonst|andernfalls|und|oder|aber|sondern|zum beispiel|im gegensatz dazu)"
+    ),
+    "fr": (
+        r"(?:il|ils|elle|elles|lui|leur|leurs|celui-ci|celle-ci|ceux-ci|celles-ci|ce|cet|cette|"
+        r"ces|cela|ceci|cependant|toutefois|néanmoins|donc|ainsi|alors|en outre|de plus|"
+        r"par conséquent|en effet|sinon|puis|ensuite|et|ou|mais|or|par exemple|en revanche)"
+    ),
+    "es": (
+        r"(?:él|ella|ellos|ellas|lo|su|sus|este|esta|estos|estas|esto|ese|esa|esos|esas|eso|"
+        r"dicho|dicha|sin embargo|no obstante|por (?:lo )?tanto|por eso|además|asimismo|"
+        r"en cambio|así|entonces|luego|y|o|pero|sino|por ejemplo|de lo contrario)"
+    ),
+}
+"""By language, pronouns and connectives that at the start of a chunk refer to what was before."""
+
+_PATTERNS = {
+    language: re.compile(rf"[\s\W_]{{0,16}}{openers}\b", re.IGNORECASE)
+    for language, openers in _OPENERS.items()
+}
+
+
+def cohesion_and_separation(
+    document: Document, spans: Sequence[Span], embed: Embed | None = None
+) -> tuple[list[float | None], list[float | None]]:
+    """For each of the smallest chunks, cohesion and separation; higher is better for both.
+
+    A chunk's text, without what it repeats of the one before, is divided into windows of about 32
+    words. Cohesion is the mean likeness of the windows that follow each other inside it; null
+    below 16 words. Separation is 1 less the likeness of the windows on the two sides of a cut, in
+    the mean of the chunk's two cuts. The document's are the means. Both are null for a document
+    of one chunk, where nothing was cut.
+
+    Likeness is the cosine of the windows' words (`lexical_likeness`), or of their vectors where
+    `embed` is given, which turns texts into vectors, one row each. Both figures grow with the
+    likeness of neighbours in general, one up and the other down: read them together.
+    """
+    import numpy as np
+
+    cohesion: list[float | None] = [None] * len(spans)
+    separation: list[float | None] = [None] * len(spans)
+    order = sorted(
+        (i for i, span in enumerate(spans) if span.level == 0),
+        key=lambda i: (spans[i].start, spans[i].end),
+    )
+    if len(order) < 2:
+        return cohesion, separation
+    ranges: list[tuple[int, int]] = []
+    reached = 0
+    for i in order:
+        start = max(spans[i].start, reached)
+        reached = max(reached, spans[i].end)
+        ranges.append((start, max(reached, start)))
+    words = words_of(document.text)
+    windows = windows_of(words, ranges)
+    if len(windows.chunks) < 2:
+        return cohesion, separation
+    if embed is None:
+        likeness: Floats = lexical_likeness(words, windows)
+    else:
+        likeness = vector_likeness(
+            embed([document.text[start:end] for start, end in windows.ranges(words)])
+        )
+    left, right = windows.chunks[:-1], windows.chunks[1:]
+    inner = left == right
+    # Sides of a cut that have no words between them are neighbours all the same.
+    number = len(order)
+    inside = np.bincount(left[inner], likeness[inner], number)
+    gaps = np.bincount(left[inner], minlength=number)
+    across = np.bincount(left[~inner], 1 - likeness[~inner], number)
+    across += np.bincount(right[~inner], 1 - likeness[~inner], number)
+    cuts = np.bincount(left[~inner], minlength=number) + np.bincount(
+        right[~inner], minlength=number
+    )
+    for place in np.flatnonzero(gaps).tolist():
+        cohesion[order[place]] = float(inside[place] / gaps[place])
+    for place in np.flatnonzero(cuts).tolist():
+        separation[order[place]] = float(across[place] / cuts[place])
+    return cohesion, separation
+
+
+def dangling_references(document: Document, spans: Sequence[Span]) -> list[float | None]:
+    """For each chunk, 1 when it begins with a reference to what was before it, else 0.
+
+    A reference is a pronoun or a connective ("It", "These", "However", "As a result") at the very
+    start; "This chapter" and the like name themselves. Lower is better; the document's is the
+    share of its chunks. The start of the document refers to nothing. Null for code, tables, logs
+    and structured data, and for languages other than English, German, French and Spanish.
+    """
+    pattern = _PATTERNS.get(document.language or "en")
+    if pattern is None or document.data_type in _NO_PROSE:
+        return [None] * len(spans)
+    text = document.text
+    first = min((span.start for span in spans), default=0)
+    return [
+        1.0 if span.start > first and pattern.match(text, span.start, span.end) else 0.0
+        for span in spans
+    ]
+
+
+def context_overhead(spans: Sequence[Span]) -> list[float]:
+    """For each chunk, the share of its embedded characters that is context; lower is better.
+
+    The price of headings and table headers repeated in every chunk. The document's is the share
+    over all its chunks together.
+    """
+    return [_overhead(span) for span in spans]
+
+
+def _overhead(span: Span) -> float:
+    if not span.context:
+        return 0.0
+    context = len(span.context) + 2
+    return context / (context + span.end - span.start)
