@@ -52,7 +52,7 @@ class Figures:
         return merged
 
     def means(self) -> dict[str, float]:
-        """The mean of each metric that any document has, and the tokens of a mean document and chunk."""
+        """The mean of each metric that a document has; tokens of a document and a chunk."""
         values = {name: self.sums[name] / self.weights[name] for name in sorted(self.sums)}
         if self.documents:
             values["tokens_per_document"] = self.tokens / self.documents
