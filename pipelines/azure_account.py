@@ -52,6 +52,8 @@ class AzureAccount:
     """The Blob service's URL, without a `/` at its end."""
     key: str = ""
     sas: str = ""
+    dfs: str = ""
+    """The Data Lake service's URL, where it is not the one that follows from `endpoint`."""
 
     @classmethod
     def from_environment(cls, uri: str, where: str = "") -> AzureAccount:
@@ -98,7 +100,13 @@ class AzureAccount:
             endpoint=endpoint.rstrip("/"),
             key=key,
             sas=found.get("sharedaccesssignature", "").strip().lstrip("?"),
+            dfs=found.get("dfsendpoint", "").rstrip("/"),
         )
+
+    @property
+    def dfs_endpoint(self) -> str:
+        """The Data Lake service's URL, without a `/` at its end."""
+        return self.dfs or self.endpoint.replace(".blob.", ".dfs.", 1)
 
     @property
     def is_plain_http(self) -> bool:

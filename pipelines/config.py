@@ -41,6 +41,27 @@ class RecordsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class AdlsConfig:
+    """How a lake's own access lists (ADLS Gen2) become those of its documents."""
+
+    reader_users: tuple[str, ...] = ()
+    """Users who may read by a role on the container or account, whatever the lists say."""
+    reader_groups: tuple[str, ...] = ()
+    nested_groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Group to the groups in it, whose members are its members, too."""
+    inexact: str = "unknown"
+    """What becomes of rights that a flat list cannot say: `unknown`, or `narrow` for less."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityConfig:
+    """What names in access lists stand for."""
+
+    map: Mapping[str, str] = field(default_factory=dict)
+    """Name as sources write it to the name that callers have, such as a directory's object id."""
+
+
+@dataclass(frozen=True, slots=True)
 class SourceConfig:
     """Where documents come from."""
 
@@ -52,6 +73,8 @@ class SourceConfig:
     exclude: tuple[str, ...] = ()
     acl: Acl | None = None
     """For documents that carry no ACL of their own; null means `unknown`, hence nobody."""
+    adls: AdlsConfig | None = None
+    """With it, rights come from the lake's own access lists."""
     labels: Mapping[str, str] = field(default_factory=dict)
     parser: str | Mapping[str, str] | None = None
     """A parser's name for all formats that it knows, or format to parser's name."""
@@ -138,6 +161,7 @@ class Config:
     mlflow: MlflowConfig | None = None
     guard: GuardConfig = GuardConfig()
     batch: BatchConfig = BatchConfig()
+    identity: IdentityConfig = IdentityConfig()
     path: Path = Path("gristmill.yaml")
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """The file as written, policies included, environment variables not expanded: fit to log."""

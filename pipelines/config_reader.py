@@ -22,12 +22,13 @@ from pipelines.config import (
     SinkConfig,
     StrategyConfig,
 )
+from pipelines.config_access import read_identity
 from pipelines.config_section import Section
 from pipelines.config_sources import URI, keep_apart, read_source, resolve
 from pipelines.config_yaml import KeyPath, YamlFile, read_yaml
 
-KEYS = ("name", "lake", "sources", "strategies", "sinks", "mlflow", "guard", "batch")
-RESERVED = ("parsers", "limits", "identity", "embedder", "evaluation", "budget", "lineage",
+KEYS = ("name", "lake", "sources", "strategies", "sinks", "mlflow", "guard", "batch", "identity")
+RESERVED = ("parsers", "limits", "embedder", "evaluation", "budget", "lineage",
             "schedule")  # fmt: skip
 SINK_KINDS = ("lancedb",)
 SINK_KINDS_LATER = ("azure_search", "azure-search", "pgvector", "postgres", "beam")
@@ -101,6 +102,7 @@ def build_config(file: YamlFile, environ: Mapping[str, str] | None) -> Config:
         mlflow=mlflow,
         guard=_guard(file, top),
         batch=_batch(file, top),
+        identity=read_identity(file, top),
         path=path,
         raw=raw,
     )

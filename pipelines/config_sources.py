@@ -9,13 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from chunkers.suggest import unknown
-from lineage.acl import Acl
 from pipelines.config import RecordsConfig, SourceConfig
+from pipelines.config_access import ACL_LISTS, read_acl
 from pipelines.config_section import Section
 from pipelines.config_yaml import KeyPath, YamlFile
 
 URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
-_ACL_KEYS = ("allow_users", "allow_groups", "deny_users", "deny_groups")
 
 
 def resolve(value: str, folder: Path) -> str:
@@ -38,12 +37,14 @@ def read_source(file: YamlFile, path: KeyPath, value: object, folder: Path) -> S
     name: str = section.text("name", last, example="handbook")
     if len(name) > 200 or any(ord(character) < 32 for character in name):
         raise section.error("name", f"{name!r} must be one line of at most 200 characters")
+    acl, adls = read_acl(file, section, uri)
     return SourceConfig(
         name=name,
         uri=uri,
         include=section.texts("include", ("**/*",), example='["**/*.md"]'),
         exclude=section.texts("exclude", (), example='["drafts/**"]'),
-        acl=_acl(file, section),
+        acl=acl,
+        adls=adls,
         labels=section.text_map("labels", example="{owner: hr}"),
         parser=_parser(section),
         records=_records(file, section),
@@ -100,23 +101,6 @@ def _place(uri: str) -> tuple[str, tuple[str, str], str]:
     return scheme, (container, host.partition(".")[0]), path.strip("/")
 
 
-def _acl(file: YamlFile, section: Section) -> Acl | None:
-    if "acl" not in section:
-        return None
-    path = (*section.path, "acl")
-    example = "acl: {default: {allow_groups: [hr]}}"
-    value = section.value["acl"]
-    if isinstance(value, str) or (isinstance(value, Mapping) and set(value) & set(_ACL_KEYS)):
-        raise file.error(path, f"stands under `default`; for example `{example}`")
-    inner = Section(file, path, value, ("default",), example=example)
-    if "default" not in inner:
-        return None
-    try:
-        return Acl.from_value(inner.value["default"], origin="config")
-    except ValueError as error:
-        raise inner.error("default", f"{error}; for example `{example}`") from None
-
-
 def _parser(section: Section) -> str | dict[str, str] | None:
     if isinstance(section.value.get("parser"), Mapping):
         return section.text_map("parser", example="{html: unstructured}")
@@ -134,8 +118,8 @@ def _records(file: YamlFile, section: Section) -> RecordsConfig | None:
     )  # fmt: skip
     acl = inner.text_map("acl", example="{allow_groups: readers}")
     for key in acl:
-        if key not in _ACL_KEYS:
-            raise inner.file.error((*inner.path, "acl", key), unknown("ACL list", key, _ACL_KEYS))
+        if key not in ACL_LISTS:
+            raise inner.file.error((*inner.path, "acl", key), unknown("ACL list", key, ACL_LISTS))
     labels = inner.value.get("labels")
     if isinstance(labels, list):
         columns = {name: name for name in inner.texts("labels", (), example="[owner]")}

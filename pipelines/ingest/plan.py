@@ -19,6 +19,9 @@ from pipelines.ingest.sources.base import Listed
 
 SMALL_COLUMNS = tuple(name for name in DOCUMENTS.names if name not in DOCUMENT_LARGE)
 
+_NAMED = 3
+"""Documents to name in a note."""
+
 ActionKind = Literal["acl", "delete", "reject", "fetch"]
 _ORDER: Mapping[str, int] = {"acl": 0, "delete": 1, "reject": 2, "fetch": 3}
 
@@ -141,6 +144,7 @@ def plan_source(
         failure: called after the listing was read; says why it is incomplete, if it is.
     """
     actions: list[Action] = []
+    unreadable: list[str] = []
     seen: set[str] = set()
     count: Counter[str] = Counter()
     for listed in listing:
@@ -150,7 +154,10 @@ def plan_source(
             listed = _repeated(listed, count["repeated"])
             identifier = document_id(source, listed.key)
         seen.add(identifier)
-        count["unknown"] += listed.acl.state == "unknown"
+        if listed.acl.state == "unknown":
+            count["unknown"] += 1
+            if ": " in listed.acl.origin:  # it gives a reason
+                unreadable.append(f"{listed.key} ({listed.acl.origin})")
         row = known.index.get(identifier)
         kind = _decide(listed, row, known, parser_changed, verify_hash, retry_rejects)
         if kind is None:
@@ -163,6 +170,12 @@ def plan_source(
         listed=len(seen), known=len(known.index), missing=len(missing), complete=problem is None
     )
     notes = [f"source {source!r}: {problem}; deletions are held back"] if problem else []
+    if unreadable:
+        named = "; ".join(unreadable[:_NAMED]) + ("; …" if len(unreadable) > _NAMED else "")
+        notes.append(
+            f"source {source!r}: the rights of {len(unreadable)} documents cannot be read or said, "
+            f"so nobody can find them: {named}"
+        )
     if reason is None:
         actions += [
             Action("delete", source, identifier, None, known.index[identifier])

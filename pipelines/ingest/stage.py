@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from lineage import ConfigError, MissingExtra, ParserInfo, TransientError
 from pipelines.config import Config, SourceConfig
+from pipelines.ingest.identity import Names
 from pipelines.ingest.plan import SMALL_COLUMNS, Action, Guard, Known, Plan, plan_source
 from pipelines.ingest.sources import open_source
 from pipelines.ingest.sources.base import Listed, Source
@@ -125,7 +126,7 @@ def _open_pool(options: RunOptions, stack: ExitStack) -> ProcessPool | None:
 
 def _plan(source: SourceConfig, sources: _Sources, config: Config, options: RunOptions) -> Plan:
     known = sources.known[source.name]
-    listing = _Listing(sources.opened[source.name], known)
+    listing = _Listing(sources.opened[source.name], known, Names(config.identity.map))
     return plan_source(
         source.name,
         listing,
@@ -146,17 +147,19 @@ class _Listing:
     A source that fails before its first document is an error of the run.
     """
 
-    def __init__(self, source: Source, known: Known) -> None:
+    def __init__(self, source: Source, known: Known, names: Names) -> None:
         self._source = source
         self._known = known
+        self._names = names
         self.problem: str | None = None
 
     def __iter__(self) -> Iterator[Listed]:
         count = 0
         try:
-            for listed in self._source.list(self._known.acls()):
+            for listed in self._source.list(self._names.untranslated(self._known.acls())):
                 count += 1
-                yield listed
+                acl = self._names.translate(listed.acl)
+                yield listed if acl is listed.acl else replace(listed, acl=acl)
         except TransientError as error:
             if not count:
                 raise

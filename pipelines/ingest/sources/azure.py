@@ -11,12 +11,13 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 from lineage.acl import Acl
 from lineage.errors import ConfigError
 from pipelines.ingest.sources import acls, keys, sidecars
+from pipelines.ingest.sources.adls import WINDOW, AdlsAcls, AdlsRights
 from pipelines.ingest.sources.azure_client import (
     ContainerAddress,
     client,
@@ -51,6 +52,8 @@ class AzureSource:
     globs: Globs = field(default_factory=Globs)
     default: Acl | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    adls: AdlsRights | None = None
+    """With it, rights come from the lake's own access lists, and from nowhere else."""
 
     def __post_init__(self) -> None:
         ContainerAddress.parse(self.uri, self._where)
@@ -104,20 +107,48 @@ class AzureSource:
                 held = None
         if not count:
             self._check_not_a_blob(container)
-        rights = self._sidecars(found, known)
-        folders = _FolderAcls(rights)
         again: Iterable[Iterable[Any]] = [held] if held is not None else self._pages(container)
-        for blob in chain.from_iterable(again):
-            name = blob.name[len(address.prefix) :]
-            if blob.name in found or _is_folder(blob):
-                continue
+        blobs = (b for b in chain.from_iterable(again) if b.name not in found and not _is_folder(b))
+        if self.adls is not None:
+            yield from self._with_access_lists(blobs, self.adls, found)
+        else:
+            yield from self._with_sidecars(blobs, self._sidecars(found, known))
+
+    def _with_sidecars(self, blobs: Iterator[Any], rights: Sidecars) -> Iterator[Listed]:
+        folders = _FolderAcls(rights)
+        for blob in blobs:
+            name = blob.name[len(self._address.prefix) :]
             rights.seen(name)
             key = keys.exact_key(name)
             if self.globs.match(key):
-                yield self._listed(blob, key, rights.of(name), folders.of(name))
+                stated = _stated(blob)
+                acl = acls.resolve(
+                    file=rights.of(name), stated=stated, folder=folders.of(name),
+                    default=self.default,
+                )  # fmt: skip
+                yield self._listed(blob, key, acl)
         unseen = rights.unseen()
         if unseen:
             _LOG.warning("%s: %s", self._where, sidecars.unseen_message(unseen))
+
+    def _with_access_lists(
+        self, blobs: Iterator[Any], settings: AdlsRights, sidecar_files: Mapping[str, Any]
+    ) -> Iterator[Listed]:
+        if sidecar_files:
+            _LOG.warning(
+                "%s: %d ACL files are not looked at, since rights come from the lake's access "
+                "lists (acl: {from: adls}): %s",
+                self._where, len(sidecar_files), ", ".join(list(sidecar_files)[:3]),
+            )  # fmt: skip
+        lists = AdlsAcls(self._address, self._where, settings)
+        lists.check()
+        cut = len(self._address.prefix)
+        keyed = ((blob, keys.exact_key(blob.name[cut:])) for blob in blobs)
+        taken = ((blob, key) for blob, key in keyed if self.globs.match(key))
+        while window := list(islice(taken, WINDOW)):
+            rights = lists.of([blob.name for blob, _ in window])
+            for (blob, key), acl in zip(window, rights, strict=True):
+                yield self._listed(blob, key, acl)
 
     def _pages(self, container: Any) -> Iterator[Sequence[Any]]:
         """With tags where the account has them and shows them."""
@@ -142,12 +173,9 @@ class AzureSource:
             yield first
             yield from found
 
-    def _listed(self, blob: Any, key: str, own: Acl | None, folder: Acl | None) -> Listed:
-        stated, labels = acls.from_metadata(blob.metadata or {})
+    def _listed(self, blob: Any, key: str, acl: Acl) -> Listed:
+        _, labels = acls.from_metadata(blob.metadata or {})
         tags = dict(blob.tags or {})
-        misplaced = acls.has_acl_key(tags)
-        if misplaced:
-            stated = Acl.unknown(f"tag {misplaced}: an ACL belongs into metadata or a sidecar")
         problem = too_large(blob.size)
         if str(blob.blob_tier or "").rpartition(".")[2].lower() == "archive":
             problem = "unsupported", "the blob is in the archive tier; rehydrate it to have it read"
@@ -160,7 +188,7 @@ class AzureSource:
             version=(blob.etag or "").strip('"'),
             size=None if packed else blob.size,
             modified_at=blob.last_modified,
-            acl=acls.resolve(file=own, stated=stated, folder=folder, default=self.default),
+            acl=acl,
             labels={**self.labels, **labels, **tags},
             media_type=None if (declared or "") in _UNTOLD_TYPES else declared,
             problem=problem,
@@ -235,6 +263,14 @@ class _FolderAcls:
                 return found
             folder = folder[: folder[:-1].rfind("/") + 1]
         return self._rights.of("")
+
+
+def _stated(blob: Any) -> Acl | None:
+    """The ACL in a blob's metadata; unknown where there is one in its tags."""
+    misplaced = acls.has_acl_key(dict(blob.tags or {}))
+    if misplaced:
+        return Acl.unknown(f"tag {misplaced}: an ACL belongs into metadata or a sidecar")
+    return acls.from_metadata(blob.metadata or {})[0]
 
 
 def _is_folder(blob: Any) -> bool:

@@ -106,20 +106,14 @@ def connect(address: ContainerAddress, where: str) -> ContainerClient:
         raise MissingExtra(
             f"{where}: {address.uri} needs the Azure libraries; pip install 'gristmill[azure]'"
         ) from error
-    options: dict[str, Any] = {
-        "retry_policy": ExponentialRetry(
-            initial_backoff=1, increment_base=2, retry_total=_RETRIES, random_jitter_range=1
-        ),
-        "connection_timeout": _CONNECT_SECONDS,
-        "read_timeout": _READ_SECONDS,
+    options = client_options(ExponentialRetry) | {
         "max_single_get_size": 16 << 20,
         "max_chunk_get_size": 8 << 20,
-        "logging_enable": False,
     }
     account = AzureAccount.from_environment(address.uri, where)
     try:
         return ContainerClient(
-            account.endpoint, address.container, credential=_credential(account), **options
+            account.endpoint, address.container, credential=credential(account), **options
         )
     except ValueError as error:
         raise ConfigError(
@@ -128,7 +122,24 @@ def connect(address: ContainerAddress, where: str) -> ContainerClient:
         ) from None
 
 
-def _credential(account: AzureAccount) -> Any:
+def client_options(retry: Callable[..., Any]) -> dict[str, Any]:
+    """Bounded waits for a client of the Azure libraries, whose retry policy is `retry`."""
+    return {
+        "retry_policy": retry(
+            initial_backoff=1, increment_base=2, retry_total=_RETRIES, random_jitter_range=1
+        ),
+        "connection_timeout": _CONNECT_SECONDS,
+        "read_timeout": _READ_SECONDS,
+        "logging_enable": False,
+    }
+
+
+def credential(account: AzureAccount) -> Any:
+    """What the Azure libraries take to open `account`.
+
+    Raises:
+        MissingExtra: it takes an identity, and azure-identity is not installed.
+    """
     if account.key:
         return {"account_name": account.name, "account_key": account.key}
     if account.sas:
@@ -224,7 +235,7 @@ def explain(error: Exception, address: ContainerAddress, where: str) -> Gristmil
     code = error_code(error)
     status = getattr(error, "status_code", None)
     said = _first_line(error)
-    if code == "ContainerNotFound" or (status == 404 and not code):
+    if code in ("ContainerNotFound", "FilesystemNotFound") or (status == 404 and not code):
         return ConfigError(
             f"{where}: {address.uri!r}: the account has no container {address.container!r}; "
             "create it, or correct the name"

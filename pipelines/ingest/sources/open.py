@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from lineage.errors import ConfigError
@@ -10,6 +10,9 @@ from pipelines.config import RecordsConfig, SourceConfig
 from pipelines.ingest.sources import keys
 from pipelines.ingest.sources.base import Source
 from pipelines.ingest.sources.globs import Globs
+
+if TYPE_CHECKING:
+    from pipelines.ingest.sources.adls import AdlsRights
 
 ENTRY_POINTS = "gristmill.sources"
 AZURE_SCHEMES = ("az", "abfs", "abfss")
@@ -43,8 +46,21 @@ def open_source(config: SourceConfig) -> Source:
             return LocalSource(root=_local(config.uri), **common)
         from pipelines.ingest.sources.azure import AzureSource
 
-        return AzureSource(uri=config.uri, **common)
+        return AzureSource(uri=config.uri, adls=_adls(config), **common)
     return _from_entry_point(scheme, config)
+
+
+def _adls(config: SourceConfig) -> AdlsRights | None:
+    if config.adls is None:
+        return None
+    from pipelines.ingest.sources.adls import AdlsRights
+
+    return AdlsRights(
+        reader_users=frozenset(config.adls.reader_users),
+        reader_groups=frozenset(config.adls.reader_groups),
+        nested=dict(config.adls.nested_groups),
+        narrow=config.adls.inexact == "narrow",
+    )
 
 
 def _local(uri: str) -> str:
