@@ -24,6 +24,10 @@ GLUE = 90
 
 PARAGRAPHS = re.compile(r"\n[^\S\n]*\n\s*|\r[^\S\r\n]*\r\s*")
 LINES = re.compile(r"(?:\r\n|\n|\r)+")
+# The same where there is no carriage return: a pattern that begins with one character is searched
+# several times as fast.
+_PARAGRAPHS_LF = re.compile(r"\n[^\S\n]*\n\s*")
+_LINES_LF = re.compile(r"\n+")
 SENTENCES = re.compile(
     r"[.!?\u2026][\"'\u201d\u2019)\]]*\s+|[\u3002\uff01\uff1f][\u300d\u300f\u201d\u2019)\uff09]*\s*"
 )
@@ -53,6 +57,18 @@ def fill(tokens: TokenMap, start: int, end: int, budget: int) -> Iterator[int]:
             return
         yield cut
         start = cut
+
+
+def paragraph_ends(text: str, start: int, end: int) -> list[int]:
+    """Where the white space between paragraphs of `text[start:end]` ends."""
+    pattern = PARAGRAPHS if text.find("\r", start, end) >= 0 else _PARAGRAPHS_LF
+    return [match.end() for match in pattern.finditer(text, start, end)]
+
+
+def line_ends(text: str, start: int, end: int) -> list[int]:
+    """Where the line breaks of `text[start:end]` end; blank lines count with the one before."""
+    pattern = LINES if text.find("\r", start, end) >= 0 else _LINES_LF
+    return [match.end() for match in pattern.finditer(text, start, end)]
 
 
 def last_cut(text: str, start: int, limit: int) -> int:

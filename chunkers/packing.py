@@ -6,9 +6,11 @@ Packing decides at which atoms a chunk begins; `chunkers.base` turns the parts i
 
 from __future__ import annotations
 
+import operator
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 
 from chunkers import boundaries
 from chunkers.tokens import TokenMap
@@ -34,6 +36,16 @@ class Atoms:
         self.strengths.append(strength)
         self.extras.append(extras)
         self.paths.append(path)
+
+    def extend(
+        self, starts: list[int], strength: int, extras: Lines = (), path: Lines = ()
+    ) -> None:
+        """Appends atoms that are alike."""
+        count = len(starts)
+        self.starts += starts
+        self.strengths += [strength] * count
+        self.extras += [extras] * count
+        self.paths += [path] * count
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -138,34 +150,42 @@ def text_atoms(
         steps = steps[1:]
     if not cuts:
         atoms.add(start, strength, opening, path)
-        for cut in boundaries.fill(tokens, start, end, room):
-            atoms.add(cut, boundaries.WORD, extras, path)
+        atoms.extend(list(boundaries.fill(tokens, start, end, room)), boundaries.WORD, extras, path)
         return
     places = [start, *cuts, end]
-    sizes = tokens.indices(places).tolist()
+    sizes = tokens.indices(places)
     if len(cuts) > 1:
         # Pieces of less than a token go with the one before, so atoms are never more than tokens.
-        kept = [i for i in range(1, len(cuts) + 1) if sizes[i] > sizes[i - 1]]
-        places = [start, *(places[i] for i in kept), end]
-        sizes = [sizes[0], *(sizes[i] for i in kept), sizes[-1]]
-    for i in range(len(places) - 1):
-        here = strength if i == 0 else own
-        lines = opening if i == 0 else extras
-        if sizes[i + 1] - sizes[i] <= room:
-            atoms.add(places[i], here, lines, path)
+        kept = [True, *map(operator.gt, sizes[1:-1], sizes), True]
+        if not all(kept):
+            places = list(compress(places, kept))
+            sizes = list(compress(sizes, kept))
+    done = 0
+    for i, size in enumerate(map(operator.sub, sizes[1:], sizes)):
+        if i and size <= room:
+            continue
+        if i > done:
+            atoms.extend(places[done:i], own, extras, path)
+        here = own if i else strength
+        lines = extras if i else opening
+        if size <= room:
+            atoms.add(start, here, lines, path)
         else:
             text_atoms(
                 tokens, places[i], places[i + 1], room, atoms,
                 strength=here, steps=steps, language=language, extras=extras, path=path,
                 first_extras=lines,
             )  # fmt: skip
+        done = i + 1
+    atoms.extend(places[done:-1], own, extras, path)
 
 
 def _cuts(text: str, start: int, end: int, step: int, language: str | None) -> list[int]:
     """Positions inside `(start, end)` at which one step divides."""
     if step == SENTENCE_STEP:
         return boundaries.sentence_starts(text, start, end, language)
-    pattern = boundaries.PARAGRAPHS if step == PARAGRAPH_STEP else boundaries.LINES
-    return [
-        cut for match in pattern.finditer(text, start, end) if start < (cut := match.end()) < end
-    ]
+    find = boundaries.paragraph_ends if step == PARAGRAPH_STEP else boundaries.line_ends
+    cuts = find(text, start, end)
+    if cuts and cuts[-1] == end:
+        cuts.pop()
+    return cuts

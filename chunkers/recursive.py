@@ -42,7 +42,7 @@ class RecursiveChunker(BaseChunker):
 def packed(tokens: TokenMap, atoms: Atoms, end: int, room: int, target: int) -> Iterator[Part]:
     """Parts without context, from atoms up to `end`."""
     starts = atoms.starts
-    sizes = tokens.indices([*starts, end]).tolist()
+    sizes = tokens.indices([*starts, end])
     firsts = pack(sizes, atoms.strengths, [room] * len(starts), target)
     for first, following in zip(firsts, [*firsts[1:], None], strict=True):
         yield Part(starts[first], end if following is None else starts[following])

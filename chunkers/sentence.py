@@ -37,11 +37,11 @@ class SentenceChunker(BaseChunker):
         if tokens.estimate(0, end) <= self.target:
             yield Part(0, end)
             return
-        paragraphs = {match.end() for match in boundaries.PARAGRAPHS.finditer(text)}
+        paragraphs = set(boundaries.paragraph_ends(text, 0, end))
         sentences = boundaries.sentence_starts(text, 0, end, document.language)
         cuts = sorted(paragraphs.union(sentences) - {0, end})
         places = [0, *cuts, end]
-        sizes = tokens.indices(places).tolist()
+        sizes = tokens.indices(places)
         atoms = Atoms()
         for i, place in enumerate(places[:-1]):
             strength = boundaries.BLOCK if place in paragraphs else boundaries.SENTENCE

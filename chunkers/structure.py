@@ -87,7 +87,7 @@ class StructureChunker(BaseChunker):
         atoms = Atoms()
         layout.flow(atoms, first, last, start, end)
         starts = atoms.starts
-        sizes = tokens.indices([*starts, end]).tolist()
+        sizes = tokens.indices([*starts, end])
         rooms = [layout.room(extras) for extras in atoms.extras]
         firsts = self.choose(sizes, atoms, rooms)
         for first, following in zip(firsts, [*firsts[1:], None], strict=True):

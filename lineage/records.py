@@ -20,6 +20,7 @@ BLOCK_KINDS = (
     "page_break", "slide", "message", "header", "footer", "caption", "footnote", "figure",
     "front_matter", "markup", "definition", "comment", "record", "turn", "sheet", "attachment",
 )  # fmt: skip
+_KINDS = frozenset(BLOCK_KINDS)
 
 TRANSIENT_CLASSES = frozenset({"transient_io", "changed_during_read", "missing_dependency"})
 """Reject classes that keep the last good content and are tried again on every run."""
@@ -224,27 +225,32 @@ def check_blocks(text: str, blocks: Sequence[Block]) -> str | None:
     Checks the order by (start, -end), the nesting, the bounds, the kinds and the coverage.
     """
     open_ends: list[int] = []
-    previous: tuple[int, int] = (-1, 0)
+    last_start, last_end = -1, 0
     top: list[tuple[int, int]] = []
+    length = len(text)
     for block in blocks:
-        where = f"{block.kind} block [{block.start}:{block.end}]"
-        if block.kind not in BLOCK_KINDS:
-            return f"{where} is of an unknown kind"
-        if not 0 <= block.start <= block.end <= len(text):
-            return f"{where} is outside the text of {len(text)} characters"
-        if (block.start, -block.end) < previous:
-            return f"{where} is out of order"
-        previous = (block.start, -block.end)
-        while open_ends and open_ends[-1] <= block.start:
+        start, end = block.start, block.end
+        if block.kind not in _KINDS:
+            return f"{_where(block)} is of an unknown kind"
+        if not 0 <= start <= end <= length:
+            return f"{_where(block)} is outside the text of {length} characters"
+        if start < last_start or (start == last_start and end > last_end):
+            return f"{_where(block)} is out of order"
+        last_start, last_end = start, end
+        while open_ends and open_ends[-1] <= start:
             open_ends.pop()
-        if open_ends and block.end > open_ends[-1]:
-            return f"{where} crosses the end of the block around it at {open_ends[-1]}"
         if not open_ends:
-            top.append((block.start, block.end))
-        open_ends.append(block.end)
+            top.append((start, end))
+        elif end > open_ends[-1]:
+            return f"{_where(block)} crosses the end of the block around it at {open_ends[-1]}"
+        open_ends.append(end)
     for start, end in uncovered(text, top):
         return f"characters [{start}:{end}] are in no block: {text[start : start + 60]!r}"
     return None
+
+
+def _where(block: Block) -> str:
+    return f"{block.kind} block [{block.start}:{block.end}]"
 
 
 def record_dict(record: Any) -> dict[str, Any]:
