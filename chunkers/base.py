@@ -129,40 +129,41 @@ class BaseChunker(ABC):
             if part.indent:
                 start = keep_indent(text, start, spans[-1].end if spans else 0)
             context, _ = contexts.fit(part.headings, part.extras)
-            for left, right in self._fitting(tokens, start, end, context):
+            prefix = f"{context}\n\n" if context else ""
+            path = part.path
+            if self._fits(tokens, start, end, prefix):
+                pieces = [(start, end)]
+            else:
+                pieces = self._pieces(tokens, start, end, prefix)
+            for left, right in pieces:
                 overlap = 0
-                if self.overlap_tokens and spans and spans[-1].heading_path == part.path:
-                    left, overlap = self._overlapping(tokens, spans[-1], left, right, context)
-                spans.append(
-                    Span(
-                        left,
-                        right,
-                        context=context,
-                        heading_path=part.path,
-                        overlap_chars=overlap,
-                    )
-                )
+                if self.overlap_tokens and spans and spans[-1].heading_path == path:
+                    left, overlap = self._overlapping(tokens, spans[-1], left, right, prefix)
+                spans.append(Span(left, right, 0, "", None, context, path, overlap))
         return spans
 
-    def _fitting(
-        self, tokens: TokenMap, start: int, end: int, context: str
-    ) -> Iterator[tuple[int, int]]:
-        """The range itself, or when its exact count is over the cap, as few pieces as need be."""
+    def _fits(self, tokens: TokenMap, start: int, end: int, prefix: str) -> bool:
+        """Whether the range is within the cap, counted exactly, or but one character."""
+        # What is over by far is not counted: for each piece again, that would be quadratic.
+        return (
+            end - start <= self.max_tokens
+            or tokens.estimate(start, end) <= 2 * self.max_tokens + 64
+        ) and (tokens.count_joined(prefix, start, end) <= self.max_tokens or end - start == 1)
+
+    def _pieces(self, tokens: TokenMap, start: int, end: int, prefix: str) -> list[tuple[int, int]]:
+        """A range over the cap in as few pieces as need be."""
         text = tokens.text
-        prefix = f"{context}\n\n" if context else ""
+        pieces: list[tuple[int, int]] = []
         while start < end:
-            # What is over by far is not counted: for each piece again, that would be quadratic.
-            near = tokens.estimate(start, end) <= 2 * self.max_tokens + 64
-            if end - start == 1 or (
-                near and tokens.count_joined(prefix, start, end) <= self.max_tokens
-            ):
-                yield start, end
-                return
+            if self._fits(tokens, start, end, prefix):
+                pieces.append((start, end))
+                break
             cut = self._cut(tokens, start, end, prefix)
             left, right = trim(text, start, cut)
             if left < right:
-                yield left, right
+                pieces.append((left, right))
             start, end = trim(text, cut, end)
+        return pieces
 
     def _cut(self, tokens: TokenMap, start: int, end: int, prefix: str) -> int:
         """The best place to end a chunk that begins at `start` and cannot reach `end`."""
@@ -186,14 +187,13 @@ class BaseChunker(ABC):
         return cut
 
     def _overlapping(
-        self, tokens: TokenMap, before: Span, start: int, end: int, context: str
+        self, tokens: TokenMap, before: Span, start: int, end: int, prefix: str
     ) -> tuple[int, int]:
         """The start moved back over the end of the span before, and by how many characters.
 
         To the start of a sentence or line when there is one within reach, else of a word.
         """
         text = tokens.text
-        prefix = f"{context}\n\n" if context else ""
         low = max(
             tokens.position(tokens.index(start) - self.overlap_tokens),
             before.start + before.overlap_chars + 1,

@@ -28,6 +28,9 @@ from chunkers.tokens import TokenMap
 _DEEPEST = 48
 CRUMB = 24
 """An opening of fewer tokens than this is glued to what it opens."""
+_GLUED = frozenset({"heading", "caption"})
+_ANNOUNCED = 40
+"""What is added to the strength of the boundary after a colon."""
 _LEADS = frozenset({"list", "table", "code", "formula", "quote", "figure"})
 _RUNNING = frozenset({"paragraph", "quote", "turn", "message", "comment", "definition"})
 _LINEWISE = frozenset({"table", "table_row", "record", "front_matter", "list_item"})
@@ -96,22 +99,25 @@ class Layout:
                 strength = boundaries.GLUE if glued else inner
                 opening = extras
                 place = head_end
+        blocks, starts, sizes, siblings = index.blocks, index.starts, index.sizes, index.following
+        table_room = room if self.table_room is None else min(room, self.table_room)
+        fine_room = room if self.fine is None else min(room, self.fine)
         i = first
         while i < last:
-            block = index.blocks[i]
-            following = min(index.following[i], last)
-            stop = index.starts[following] if following < last else end
+            kind = blocks[i].kind
+            following = siblings[i]
+            if following < last:
+                stop = starts[following]
+                size = sizes[following] - sizes[i]
+            else:
+                following, stop = last, end
+                size = tokens.estimate(place, stop)
             if stop > place:
-                size = (
-                    index.sizes[following] - index.sizes[i]
-                    if following < last
-                    else tokens.estimate(place, stop)
-                )
                 limit = room
-                if block.kind == "table" and self.table_room is not None:
-                    limit = min(room, self.table_room)
-                elif self.fine is not None and block.kind in _RUNNING and following == i + 1:
-                    limit = min(room, self.fine)
+                if kind == "table":
+                    limit = table_room
+                elif kind in _RUNNING and following == i + 1:
+                    limit = fine_room
                 if size <= limit:
                     atoms.add(place, strength, opening, path)
                 else:
@@ -131,14 +137,13 @@ class Layout:
 
     def _after(self, i: int, following: int, last: int, inner: int) -> int:
         """The strength of the boundary between a block and its next sibling."""
-        kind = self.index.blocks[i].kind
-        if kind in ("heading", "caption"):
+        blocks = self.index.blocks
+        if blocks[i].kind in _GLUED:
             return boundaries.GLUE
-        if following < last and self.index.blocks[following].kind in _LEADS:
-            text = self.index.text
+        if following < last and blocks[following].kind in _LEADS:
             end = self.index.ends[i]
-            if text[max(end - 3, 0) : end].rstrip().endswith((":", "\uff1a")):
-                return inner + 40
+            if self.index.text[max(end - 3, 0) : end].rstrip().endswith((":", "\uff1a")):
+                return inner + _ANNOUNCED
         return inner
 
     def _divide(

@@ -93,21 +93,25 @@ def _divide(index: BlockIndex, parent: Section, i: int, stop: int, depth: int) -
         return section
 
     loose = False
+    next_sibling = index.following
     while i < stop:
         block = blocks[i]
-        following = min(index.following[i], stop)
-        if block.kind == "heading":
+        kind = block.kind
+        following = next_sibling[i]
+        if following > stop:
+            following = stop
+        if kind == "heading":
             rank = base + 1 + min(max(block.level or 1, 1), _DEEPEST)
             open_section(i, rank, heading_title(index.text, block), block.end)
             loose = False
-        elif block.kind in _CONTAINERS and depth < _DEEPEST and following > i + 1:
+        elif kind in _CONTAINERS and depth < _DEEPEST and following > i + 1:
             inner = i + 1
             title, body = block.locator or "", block.start
             if blocks[inner].kind == "heading" and blocks[inner].start == block.start:
                 title, body = heading_title(index.text, blocks[inner]), blocks[inner].end
                 inner = index.following[inner]
             close(base + 1, block.start, i)
-            if block.kind == "markup":
+            if kind == "markup":
                 title = ""
             section = open_section(i, base + 1, title, body)
             section.end, section.last = block.end, following
@@ -123,8 +127,9 @@ def _divide(index: BlockIndex, parent: Section, i: int, stop: int, depth: int) -
 def heading_title(text: str, block: Block) -> str:
     """A heading's text on one line, without the marks of Markdown, AsciiDoc, Org and underlines."""
     title = text[block.start : block.end].strip()
-    if title[:1] in _OPENS:
-        title = _MARK.sub("", title, count=1)
+    mark = _MARK.match(title) if title[:1] in _OPENS else None
+    if mark:
+        title = title[mark.end() :]
     if title[-1:] in _CLOSES:
         title = _CLOSING.sub("", title)
     return " ".join(title.split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
@@ -88,7 +89,8 @@ class StructureChunker(BaseChunker):
         layout.flow(atoms, first, last, start, end)
         starts = atoms.starts
         sizes = tokens.indices([*starts, end])
-        rooms = [layout.room(extras) for extras in atoms.extras]
+        room_by_extras = {extras: layout.room(extras) for extras in set(atoms.extras)}
+        rooms = [room_by_extras[extras] for extras in atoms.extras]
         firsts = self.choose(sizes, atoms, rooms)
         for first, following in zip(firsts, [*firsts[1:], None], strict=True):
             stop = end if following is None else starts[following]
@@ -113,8 +115,10 @@ def regions(
     the first subsection that is little more than the heading goes with that subsection.
     """
 
+    index = functools.cache(tokens.index)
+
     def size(start: int, end: int) -> int:
-        return tokens.estimate(start, end)
+        return index(end) - index(start)
 
     def walk(section: Section, start: int, around: Titles) -> Iterator[Region]:
         # `start` is before the section's own when a heading above it has nothing else to go with,

@@ -34,8 +34,14 @@ _STEPS_AT_LEAST = 300
 _STEPS_IN_ERROR = 600
 _BARE_CHILDREN = 2_000
 # What no programmer writes and what takes some grammars the square of its length.
-_RUN = re.compile(r"([^\s\w=*/#-])\1{400}|(?:<\s*+\w++\s*+){100}")
-_BRACKETS = re.compile(r"[(\[{]|([)\]}])")
+_RUN_LENGTH = 400
+_RUN = re.compile(rf"([^\s\w=*/#-])\1{{{_RUN_LENGTH}}}")
+_PAIR = re.compile(r"([^\s\w=*/#-])\1")
+_ANGLES = 100
+_ANGLED = re.compile(rf"(?:<\s*+\w++\s*+){{{_ANGLES}}}")
+_BRACKETS = np.zeros(256, np.int8)
+_BRACKETS[list(b"([{")] = 1
+_BRACKETS[list(b")]}")] = -1
 _NAMES = frozenset(
     {"identifier", "type_identifier", "field_identifier", "simple_identifier", "constant",
      "property_identifier", "function_name", "simple_name", "namespace_identifier", "word",
@@ -71,9 +77,11 @@ def scan_code(text: str, language: str) -> list[Block]:
         return paragraphs(text, start, end, kind="code")
 
     grammar = GRAMMARS.get(language)
-    if grammar is None or not _sane(text):
+    if grammar is None or len(text) > _LONGEST:
         return fill(0, len(text))
     source = encodable(text).encode()
+    if not _sane(text, source):
+        return fill(0, len(text))
     try:
         found = _definitions(source, language, grammar)
     except MissingExtra:
@@ -92,15 +100,19 @@ def missing_grammar(language: str) -> str | None:
     return None
 
 
-def _sane(text: str) -> bool:
-    if len(text) > _LONGEST or _RUN.search(text):
+def _sane(text: str, source: bytes) -> bool:
+    # A run that long shows at two neighbours of every so many characters.
+    if _PAIR.search(text[:: _RUN_LENGTH // 2]) and _RUN.search(text):
         return False
-    depth = 0
-    for found in _BRACKETS.finditer(text):
-        depth = max(0, depth - 1) if found.group(1) else depth + 1
-        if depth > _NESTING:
-            return False
-    return True
+    if text.count("<") >= _ANGLES and _ANGLED.search(text):
+        return False
+    if sum(map(source.count, (b"(", b"[", b"{"))) <= _NESTING:
+        return True
+    steps = _BRACKETS[np.frombuffer(source, np.uint8)]
+    depth = np.cumsum(steps[np.flatnonzero(steps)], dtype=np.int32)
+    # What closes and was never opened does not count.
+    depth -= np.minimum.accumulate(np.minimum(depth, 0))
+    return int(depth.max()) <= _NESTING
 
 
 @cache
@@ -126,10 +138,11 @@ def _definitions(source: bytes, language: str, grammar: Grammar) -> list[_Found]
         return []
     captures = QueryCursor(query).captures(root)
     found: list[_Found] = []
+    elixir = language == "elixir"
     for node in captures.get("definition", ()):
         if node.type in grammar.bodied and node.child_by_field_name("body") is None:
             continue
-        name = _elixir_name(node) if language == "elixir" else _name(node, language)
+        name = _elixir_name(node, source) if elixir else _name(node, language, source)
         if name:
             found.append(_Found(node.start_byte, node.end_byte, name))
     found.sort(key=lambda definition: (definition.start, -definition.end))
@@ -189,20 +202,21 @@ def _widen(found: list[_Found], wrappers: Sequence[tuple[int, int]], source: byt
             definition.start, definition.end = start, end
 
 
-def _name(node: Node, language: str) -> str:
+def _name(node: Node, language: str, source: bytes) -> str:
     if language == "rust" and node.type == "impl_item":
-        kind, trait = node.child_by_field_name("type"), node.child_by_field_name("trait")
-        return _text(trait) + " for " + _text(kind) if trait else _text(kind)
+        kind = _text(node.child_by_field_name("type"), source)
+        trait = _text(node.child_by_field_name("trait"), source)
+        return f"{trait} for {kind}" if trait else kind
     named = node.child_by_field_name("name")
-    name = _text(named) if named is not None else _declared(node)
+    name = _text(named, source) if named is not None else _declared(node, source)
     if language == "go" and node.type == "method_declaration":
-        receiver = _text(node.child_by_field_name("receiver")).strip("()").split()
+        receiver = _text(node.child_by_field_name("receiver"), source).strip("()").split()
         if receiver:
             name = receiver[-1].lstrip("*").partition("[")[0] + "." + name
     return name
 
 
-def _declared(node: Node) -> str:
+def _declared(node: Node, source: bytes) -> str:
     """The name inside a declarator, or the first child that is a name."""
     inner: Node | None = node
     for _ in range(12):
@@ -211,35 +225,38 @@ def _declared(node: Node) -> str:
         following = inner.child_by_field_name("declarator")
         if following is None:
             if inner is not node and inner.type in _NAMES:
-                return _text(inner)
+                return _text(inner, source)
             children = inner.named_children[:6]
             following = next((child for child in children if child.type in _HEADS), None)
             if following is None:
                 name = next((child for child in children if child.type in _NAMES), None)
                 if name is not None:
-                    return _text(name)
+                    return _text(name, source)
         inner = following
     if node.type == "init_declaration":
         return "init"
     return "constructor" if node.type == "constructor_declaration" else ""
 
 
-def _elixir_name(node: Node) -> str:
+def _elixir_name(node: Node, source: bytes) -> str:
     target = node.child_by_field_name("target")
-    if _text(target) not in _ELIXIR:
+    if _text(target, source) not in _ELIXIR:
         return ""
     arguments = next((child for child in node.named_children if child.type == "arguments"), None)
     if arguments is None or not arguments.named_children:
         return ""
     first = arguments.named_children[0]
     inner = first.child_by_field_name("target") if first.type == "call" else None
-    return _text(inner or first)
+    return _text(inner or first, source)
 
 
-def _text(node: Node | None) -> str:
-    if node is None or node.text is None:
+def _text(node: Node | None, source: bytes) -> str:
+    if node is None:
         return ""
-    return " ".join(node.text[:200].decode(errors="replace").split())
+    # Not `node.text`: that asks the parser's callback again, a whole piece of the source a node.
+    start = node.start_byte
+    part = source[start : min(node.end_byte, start + 200)]
+    return " ".join(part.decode(errors="replace").split())
 
 
 def _blocks(text: str, source: bytes, found: Sequence[_Found], grammar: Grammar) -> list[Block]:
