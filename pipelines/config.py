@@ -145,6 +145,35 @@ class BatchConfig:
     documents: int = 5000
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most that may be spent; null is no limit."""
+
+    tokens: int | None = None
+    money: float | None = None
+
+    @property
+    def set(self) -> bool:
+        """Whether there is one."""
+        return self.tokens is not None or self.money is not None
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetConfig:
+    """What may be spent, at which prices, and who pays."""
+
+    labels: tuple[str, ...] = ("owner", "cost_centre")
+    """The labels by which costs are reported."""
+    currency: str = ""
+    embedding_price: float | None = None
+    """For a million tokens; see `pipelines.budget` for which tokens count."""
+    compute_price: float | None = None
+    """For an hour of work."""
+    run: Limits = Limits()
+    month: Limits = Limits()
+    """A calendar month in UTC, over all runs of the pipeline in its lake."""
+
+
 _Item = TypeVar("_Item", SourceConfig, StrategyConfig, SinkConfig)
 
 
@@ -162,9 +191,15 @@ class Config:
     guard: GuardConfig = GuardConfig()
     batch: BatchConfig = BatchConfig()
     identity: IdentityConfig = IdentityConfig()
+    budget: BudgetConfig = BudgetConfig()
     path: Path = Path("gristmill.yaml")
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """The file as written, policies included, environment variables not expanded: fit to log."""
+
+    @property
+    def embeds(self) -> bool:
+        """Whether a sink of this pipeline makes vectors."""
+        return False
 
     def source(self, name: str) -> SourceConfig:
         """The source called `name`; raises ConfigError."""

@@ -23,13 +23,16 @@ from pipelines.config import (
     StrategyConfig,
 )
 from pipelines.config_access import read_identity
+from pipelines.config_budget import read_budget
 from pipelines.config_section import Section
 from pipelines.config_sources import URI, keep_apart, read_source, resolve
 from pipelines.config_yaml import KeyPath, YamlFile, read_yaml
 
-KEYS = ("name", "lake", "sources", "strategies", "sinks", "mlflow", "guard", "batch", "identity")
-RESERVED = ("parsers", "limits", "embedder", "evaluation", "budget", "lineage",
-            "schedule")  # fmt: skip
+KEYS = (
+    "name", "lake", "sources", "strategies", "sinks", "mlflow", "guard", "batch", "identity",
+    "budget",
+)  # fmt: skip
+RESERVED = ("parsers", "limits", "embedder", "evaluation", "lineage", "schedule")
 SINK_KINDS = ("lancedb",)
 SINK_KINDS_LATER = ("azure_search", "azure-search", "pgvector", "postgres", "beam")
 LAKE_SCHEMES = ("abfs", "abfss", "adl", "az", "azure", "gs", "s3", "s3a")
@@ -103,6 +106,7 @@ def build_config(file: YamlFile, environ: Mapping[str, str] | None) -> Config:
         guard=_guard(file, top),
         batch=_batch(file, top),
         identity=read_identity(file, top),
+        budget=read_budget(file, top),
         path=path,
         raw=raw,
     )

@@ -101,7 +101,8 @@ def execute(main: Any, args: Sequence[str] | None, prog_name: str, **extra: Any)
     options_metavar="",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="A verb's own help: gristmill VERB --help. Exit codes: 0 done, 1 failed, 2 wrong usage "
-    "or configuration, 3 done with rejected documents, 4 deletions held back.",
+    "or configuration, 3 done with rejected documents, 4 deletions held back, "
+    "5 stopped at the budget.",
 )
 @click.version_option(package_name="gristmill", prog_name="gristmill")
 def cli() -> None:

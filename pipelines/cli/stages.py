@@ -24,8 +24,9 @@ from pipelines.cli.output import emit_json, print_note, print_pairs, print_table
 if TYPE_CHECKING:
     from pipelines.config import Config
     from pipelines.options import RunOptions
+    from pipelines.usage import Ledger
 
-DONE, WITH_REJECTS, HELD = 0, 3, 4
+DONE, WITH_REJECTS, HELD, STOPPED = 0, 3, 4, 5
 STAGES = ("ingest", "transform", "load")
 _INGEST_COLUMNS = (
     "listed", "new", "changed", "acl", "touched", "unchanged", "rejected", "deleted", "held",
@@ -77,6 +78,7 @@ def run_stages(
 ) -> int:
     """Run `stages` one after the other and print their summary; returns the exit code."""
     from pipelines.arrow import give_memory_back
+    from pipelines.budget import usage_value
     from pipelines.options import RunOptions, cpu_count
     from pipelines.progress import open_progress
 
@@ -129,6 +131,7 @@ def run_stages(
                     stage: {**summary.as_dict(), "seconds": took[stage]}
                     for stage, summary in done.items()
                 },
+                "usage": usage_value(config, _ledger(done)),
                 "seconds": round(seconds, 3),
             }
         )
@@ -158,8 +161,10 @@ def _give_up_tracking(done: Mapping[str, Any]) -> None:
 
 
 def exit_code(summaries: Any) -> int:
-    """Deletions held back outrank rejects that this run added."""
+    """A budget at its limit outranks deletions held back, and those rejects of this run."""
     summaries = [summary.as_dict() for summary in summaries]
+    if any(summary.get("stopped") for summary in summaries):
+        return STOPPED
     if any(summary.get("held") for summary in summaries):
         return HELD
     return WITH_REJECTS if any(summary.get("rejected") for summary in summaries) else DONE
@@ -167,6 +172,7 @@ def exit_code(summaries: Any) -> int:
 
 def _notes(done: Mapping[str, Any]) -> list[str]:
     notes = [note for summary in done.values() for note in getattr(summary, "notes", ())]
+    notes += [reason for summary in done.values() if (reason := getattr(summary, "stopped", None))]
     unknown = getattr(done.get("ingest"), "unknown_acl", 0)
     if unknown:
         notes.append(
@@ -177,6 +183,8 @@ def _notes(done: Mapping[str, Any]) -> list[str]:
 
 
 def _print(config: Config, done: Mapping[str, Any], seconds: float) -> None:
+    from pipelines.budget import usage_value
+
     values = {stage: summary.as_dict() for stage, summary in done.items()}
     if "ingest" in values:
         sources: Mapping[str, Mapping[str, int]] = values["ingest"].get("sources") or {}
@@ -198,9 +206,42 @@ def _print(config: Config, done: Mapping[str, Any], seconds: float) -> None:
                 if isinstance(value, int) and (value or name == "documents")
             ]
             print_table(stage, [name for name, _ in counts], [[value for _, value in counts]])
+    print_costs(config, usage_value(config, _ledger(done)))
     for note in _notes(done):
         print_note(note)
     print_pairs("", _next_steps(config, values, seconds))
+
+
+def _ledger(done: Mapping[str, Any]) -> Ledger:
+    """What all stages cost together."""
+    from pipelines.usage import Ledger
+
+    total = Ledger()
+    for summary in done.values():
+        total = total.merge(getattr(summary, "ledger", Ledger()))
+    return total
+
+
+def print_costs(config: Config, usage: Mapping[str, Any]) -> None:
+    """The costs by each label that anything carries, adding up to the total."""
+    from pipelines.usage import UNLABELLED
+
+    total = usage["total"]
+    columns = [("tokens", "tokens"), ("embedded", "embedded_tokens"), ("seconds", "seconds")]
+    if total["money"] is not None:
+        columns.append((config.budget.currency or "money", "money"))
+    for label, values in usage["by_label"].items():
+        if set(values) <= {UNLABELLED} and total["money"] is None:
+            continue
+        rows = [
+            [name, *(_amount(each[key], key) for _, key in columns)]
+            for name, each in [*values.items(), ("all", total)]
+        ]
+        print_table("costs", [label, *(name for name, _ in columns)], rows)
+
+
+def _amount(value: float, key: str) -> Any:
+    return round(value, 2) if key == "seconds" else f"{value:,.4f}" if key == "money" else value
 
 
 def _next_steps(
@@ -209,7 +250,8 @@ def _next_steps(
     path = _short(config.path)
     written = sum(value.get("rows_written", 0) for value in values.values())
     moved = written or values.get("load", {}).get("documents")
-    pairs = [("done", f"{'' if moved else 'nothing had changed, '}{seconds:.1f} s")]
+    end = "stopped" if any(value.get("stopped") for value in values.values()) else "done"
+    pairs = [(end, f"{'' if moved else 'nothing had changed, '}{seconds:.1f} s")]
     if any(value.get("rejected") for value in values.values()):
         pairs.append(("rejects", f"gristmill rejects {path}"))
     if "load" in values:

@@ -84,12 +84,13 @@ class WriteManifest(beam.DoFn):
 
 
 def finished(batch: Batch, result: SliceResult) -> Batch:
-    """The batch with its parts and counts."""
+    """The batch with its parts, counts and costs."""
     counts: dict[str, dict[str, int]] = {}
     for (source, name), count in sorted(result.counts.items()):
         counts.setdefault(source, {})[name] = count
     parts = tuple(sorted(result.parts, key=lambda part: part.path))
-    return dataclasses.replace(batch, parts=parts, facts={"counts": counts})
+    facts = {"counts": counts, "usage": result.ledger.as_value()}
+    return dataclasses.replace(batch, parts=parts, facts=facts)
 
 
 @dataclasses.dataclass

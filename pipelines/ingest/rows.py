@@ -26,6 +26,8 @@ class RowStamp:
     seq: int
     run_id: str
     now: datetime
+    payers: tuple[str, ...] = ()
+    """The labels by which costs are reported."""
 
 
 def _base(action: Action, listed: Listed, stamp: RowStamp) -> dict[str, Any]:

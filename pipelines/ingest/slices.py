@@ -25,6 +25,7 @@ from pipelines.ingest.sources.base import Fetched, FetchError, Source
 from pipelines.ingest.work import ParseItem, ParseOutcome, ParseReply
 from pipelines.pool import Failure
 from pipelines.tables import Part, PartWriter
+from pipelines.usage import Ledger
 
 GROUP_BYTES = 256 << 10
 """A group of documents goes to a parse process once it holds this many bytes."""
@@ -57,14 +58,19 @@ class Slice:
 
 @dataclass(slots=True)
 class SliceResult:
-    """The part file of a slice, and its counts by (source, name)."""
+    """The part file of a slice, its counts by (source, name), and its costs."""
 
     parts: list[Part] = field(default_factory=list)
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    ledger: Ledger = field(default_factory=Ledger)
 
     def merge(self, other: SliceResult) -> SliceResult:
         """Both together."""
-        return SliceResult([*self.parts, *other.parts], self.counts + other.counts)
+        return SliceResult(
+            [*self.parts, *other.parts],
+            self.counts + other.counts,
+            self.ledger.merge(other.ledger),
+        )
 
 
 @dataclass(slots=True)
@@ -82,6 +88,7 @@ class SliceIngest:
         self._writer = writer
         self._advance = advance
         self._counts: Counter[tuple[str, str]] = Counter()
+        self._ledger = Ledger(work.stamp.payers)
         self._small: list[dict[str, Any]] = []
 
     def run(self, pool: Pool) -> SliceResult:
@@ -91,7 +98,7 @@ class SliceIngest:
         self._parse(pool, ([item] for item in retry), None)
         self._flush_small()
         part = self._writer.close()
-        return SliceResult([part] if part else [], self._counts)
+        return SliceResult([part] if part else [], self._counts, self._ledger)
 
     def _count(self, action: Action, *names: str) -> None:
         for name in names:
@@ -278,6 +285,8 @@ class SliceIngest:
         for fetched, outcome in zip(group, reply.outcomes, strict=True):
             action = fetched.action
             self._count(action, "parsed")
+            assert action.listed is not None
+            self._ledger.add(action.listed.labels, documents=1, seconds=outcome.seconds)
             kept.append(outcome.error_class is None)
             if outcome.error_class is not None:
                 self._reject(action, outcome.error_class, outcome.message, outcome, fetched.sha256)

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from lineage import ConfigError, MissingExtra, ParserInfo, TransientError
+from pipelines.budget import BudgetExceeded, Meter, usage_value
 from pipelines.config import Config, SourceConfig
 from pipelines.ingest.identity import Names
 from pipelines.ingest.plan import SMALL_COLUMNS, Action, Guard, Known, Plan, plan_source
@@ -22,6 +23,7 @@ from pipelines.ingest.sources import open_source
 from pipelines.ingest.sources.base import Listed, Source
 from pipelines.options import RunOptions
 from pipelines.tables import Lake, Table, newest_documents
+from pipelines.usage import Ledger, Usage
 
 if TYPE_CHECKING:
     from pipelines.ingest.rows import RowStamp
@@ -50,6 +52,11 @@ class IngestSummary:
     unknown_acl: int = 0
     """Listed documents that nobody may read, because no ACL was found or it was unreadable."""
     notes: tuple[str, ...] = ()
+    ledger: Ledger = field(default_factory=Ledger)
+    usage: dict[str, Any] = field(default_factory=dict)
+    """What the run cost, by the labels that pay; see `pipelines.budget.usage_value`."""
+    stopped: str | None = None
+    """Why the run ended before its plan did, when the budget was at its limit."""
 
     @property
     def held(self) -> int:
@@ -69,16 +76,23 @@ class IngestSummary:
             "version": self.version,
             "unknown_acl": self.unknown_acl,
             "sources": self.sources,
+            "usage": self.usage,
+            "stopped": self.stopped,
         }
 
 
 @dataclass(slots=True)
-class _Sources:
+class Sources:
     """The configured sources, opened, with their plans."""
 
     opened: dict[str, Source] = field(default_factory=dict)
     plans: dict[str, Plan] = field(default_factory=dict)
     known: dict[str, Known] = field(default_factory=dict)
+
+    def actions(self) -> list[Action]:
+        """What is to be done, over all sources: rights and deletions first."""
+        actions = [action for plan in self.plans.values() for action in plan.actions]
+        return sorted(actions, key=lambda action: action.kind == "fetch")
 
 
 def run(config: Config, options: RunOptions) -> IngestSummary:
@@ -91,27 +105,64 @@ def run(config: Config, options: RunOptions) -> IngestSummary:
     """
     table = Lake(config.lake).documents
     consumer = f"ingest:{config.name}"
-    notes = [
-        f"committed a batch that run {batch.run_id} had finished and not committed"
-        for batch in table.adopt(consumer)
-    ]
+    meter = Meter.of(config, options)
+    notes = []
+    for batch in table.adopt(consumer):
+        notes.append(f"committed a batch that run {batch.run_id} had finished and not committed")
+        meter.record("ingest", batch.batch_id, Ledger.from_value(batch.facts.get("usage", ())))
+    sources = plan_sources(config, table, options)
+    actions = sources.actions()
+    options.progress.stage("ingest", len(actions))
+    done: list[Batch] = []
+    stopped = None
+    size = options.batch or config.batch.documents
+    with ExitStack() as stack:
+        pool = _open_pool(options, stack) if actions else None
+        for members in _batches(actions, size, apart=meter.limited):
+            try:
+                meter.allow("ingest", _expected(done, members))
+            except BudgetExceeded as error:
+                stopped = str(error)
+                break
+            batch = _run_batch(config, options, table, consumer, sources, members, pool)
+            meter.record("ingest", batch.batch_id, Ledger.from_value(batch.facts["usage"]))
+            done.append(batch)
+    return _summary(config, table, sources, done, notes, stopped)
+
+
+def plan_sources(config: Config, table: Table, options: RunOptions) -> Sources:
+    """List the sources and compare them with what is known; reads no document, writes nothing.
+
+    Raises:
+        ConfigError: a source that cannot be opened as configured.
+        TransientError: a source that does not answer.
+    """
     state = newest_documents(table, SMALL_COLUMNS)
-    sources = _Sources()
+    sources = Sources()
     for source in config.sources:
         options.progress.note(f"listing {source.uri}")
         sources.opened[source.name] = open_source(source)
         sources.known[source.name] = Known.of(state, source.name)
         sources.plans[source.name] = _plan(source, sources, config, options)
-    actions = [action for plan in sources.plans.values() for action in plan.actions]
-    actions.sort(key=lambda action: action.kind == "fetch")
-    options.progress.stage("ingest", len(actions))
-    done: list[Batch] = []
-    size = options.batch or config.batch.documents
-    with ExitStack() as stack:
-        pool = _open_pool(options, stack) if actions else None
-        for members in _chunks(actions, size):
-            done.append(_run_batch(config, options, table, consumer, sources, members, pool))
-    return _summary(config, table, sources, done, notes)
+    return sources
+
+
+def _batches(actions: Sequence[Action], size: int, *, apart: bool) -> Iterator[tuple[Action, ...]]:
+    """The plan in batches. With `apart`, what costs nothing is not held up by what does."""
+    if not apart:
+        yield from _chunks(actions, size)
+        return
+    yield from _chunks([action for action in actions if action.kind != "fetch"], size)
+    yield from _chunks([action for action in actions if action.kind == "fetch"], size)
+
+
+def _expected(done: Sequence[Batch], members: Sequence[Action]) -> Usage:
+    """The seconds that a batch will take, at the rate of this run so far."""
+    fetches = sum(action.kind == "fetch" for action in members)
+    spent = Usage()
+    for batch in done:
+        spent.add(Ledger.from_value(batch.facts["usage"]).total())
+    return Usage(seconds=spent.seconds / spent.documents * fetches if spent.documents else 0.0)
 
 
 def _open_pool(options: RunOptions, stack: ExitStack) -> ProcessPool | None:
@@ -124,7 +175,7 @@ def _open_pool(options: RunOptions, stack: ExitStack) -> ProcessPool | None:
     return stack.enter_context(parse_pool(options.workers))
 
 
-def _plan(source: SourceConfig, sources: _Sources, config: Config, options: RunOptions) -> Plan:
+def _plan(source: SourceConfig, sources: Sources, config: Config, options: RunOptions) -> Plan:
     known = sources.known[source.name]
     listing = _Listing(sources.opened[source.name], known, Names(config.identity.map))
     return plan_source(
@@ -200,7 +251,7 @@ def _run_batch(
     options: RunOptions,
     table: Table,
     consumer: str,
-    sources: _Sources,
+    sources: Sources,
     actions: tuple[Action, ...],
     pool: ProcessPool | None,
 ) -> Batch:
@@ -209,7 +260,9 @@ def _run_batch(
     from pipelines.ingest.rows import RowStamp
 
     batch = table.begin(consumer, table.seq + 1, options.run_id)
-    stamp = RowStamp(config.name, batch.seq, options.run_id, datetime.now(UTC))
+    stamp = RowStamp(
+        config.name, batch.seq, options.run_id, datetime.now(UTC), config.budget.labels
+    )
     width = REMOTE_SLICE if pool is None else len(actions)
     slices = [
         _slice(config, sources, stamp, index, members)
@@ -234,7 +287,7 @@ def _run_batch(
 
 
 def _slice(
-    config: Config, sources: _Sources, stamp: RowStamp, index: int, actions: tuple[Action, ...]
+    config: Config, sources: Sources, stamp: RowStamp, index: int, actions: tuple[Action, ...]
 ) -> Slice:
     from pipelines.ingest.slices import Slice
 
@@ -248,7 +301,7 @@ def _slice(
     )
 
 
-def _known_rows(sources: _Sources, actions: Sequence[Action]) -> dict[str, dict[str, Any]]:
+def _known_rows(sources: Sources, actions: Sequence[Action]) -> dict[str, dict[str, Any]]:
     by_source: dict[str, list[Action]] = {}
     for action in actions:
         if action.known is not None:
@@ -261,7 +314,12 @@ def _known_rows(sources: _Sources, actions: Sequence[Action]) -> dict[str, dict[
 
 
 def _summary(
-    config: Config, table: Table, sources: _Sources, done: Sequence[Batch], notes: Sequence[str]
+    config: Config,
+    table: Table,
+    sources: Sources,
+    done: Sequence[Batch],
+    notes: Sequence[str],
+    stopped: str | None,
 ) -> IngestSummary:
     per_source: dict[str, dict[str, int]] = {}
     rows = sum(part.rows for batch in done for part in batch.parts)
@@ -271,6 +329,9 @@ def _summary(
         for batch in done:
             counts.update(batch.facts["counts"].get(source.name, {}))
         per_source[source.name] = {name: counts[name] for name in COUNTS}
+    ledger = Ledger(config.budget.labels)
+    for batch in done:
+        ledger = ledger.merge(Ledger.from_value(batch.facts["usage"]))
     total = {name: sum(counts[name] for counts in per_source.values()) for name in COUNTS}
     return IngestSummary(
         counts=total,
@@ -279,4 +340,7 @@ def _summary(
         version=table.version,
         unknown_acl=sum(plan.unknown_acl for plan in sources.plans.values()),
         notes=(*notes, *(note for plan in sources.plans.values() for note in plan.notes)),
+        ledger=ledger,
+        usage=usage_value(config, ledger),
+        stopped=stopped,
     )

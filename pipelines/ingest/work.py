@@ -6,8 +6,9 @@ group that hangs or dies is tried again one document at a time, so only the culp
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -60,6 +61,8 @@ class ParseOutcome:
     error_class: str | None = None
     message: str = ""
     warnings: tuple[str, ...] = ()
+    seconds: float = 0.0
+    """Processor time of the parse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,7 @@ def parse_group(items: Sequence[ParseItem]) -> ParseReply:
     texts: list[str | None] = []
     blocks: list[Sequence[Block] | None] = []
     for item in items:
+        started = time.thread_time()
         try:
             parsed, info = parse_bytes(
                 item.data, name=item.name, declared=item.declared, choice=item.choice
@@ -92,7 +96,7 @@ def parse_group(items: Sequence[ParseItem]) -> ParseReply:
         except MemoryError:
             raise
         except Exception as error:
-            outcomes.append(_failed(error))
+            outcomes.append(replace(_failed(error), seconds=time.thread_time() - started))
             texts.append(None)
             blocks.append(None)
             continue
@@ -108,6 +112,7 @@ def parse_group(items: Sequence[ParseItem]) -> ParseReply:
                 bom_bytes=parsed.bom_bytes,
                 empty=not parsed.text or parsed.text.isspace(),
                 warnings=parsed.warnings,
+                seconds=time.thread_time() - started,
             )
         )
         texts.append(parsed.text)

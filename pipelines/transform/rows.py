@@ -30,6 +30,8 @@ class RowStamp:
     seq: int
     run_id: str
     now: datetime
+    payers: tuple[str, ...] = ()
+    """The labels by which costs are reported."""
 
 
 @dataclass(slots=True)

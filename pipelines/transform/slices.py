@@ -15,6 +15,7 @@ from pipelines.transform.figures import Figures, merge_by_type
 from pipelines.transform.plan import Action
 from pipelines.transform.rows import ChunkRows, RowStamp
 from pipelines.transform.work import Unit, UnitReply, add_reject
+from pipelines.usage import Ledger
 
 UNIT_BYTES = 4 << 20
 """A unit of work holds about this many bytes of source documents."""
@@ -39,11 +40,12 @@ class Slice:
 
 @dataclass(slots=True)
 class SliceResult:
-    """Part files, counts, and figures by data type."""
+    """Part files, counts, figures by data type, and costs."""
 
     parts: list[Part] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     figures: dict[str, Figures] = field(default_factory=dict)
+    ledger: Ledger = field(default_factory=Ledger)
 
     def merge(self, other: SliceResult) -> SliceResult:
         """Both together."""
@@ -51,6 +53,7 @@ class SliceResult:
             [*self.parts, *other.parts],
             self.counts + other.counts,
             merge_by_type(self.figures, other.figures),
+            self.ledger.merge(other.ledger),
         )
 
     def add(self, reply: UnitReply) -> None:
@@ -59,6 +62,7 @@ class SliceResult:
             self.parts.append(reply.part)
         self.counts.update(reply.counts)
         self.figures = merge_by_type(self.figures, reply.figures)
+        self.ledger = self.ledger.merge(reply.ledger)
 
 
 class SliceTransform:

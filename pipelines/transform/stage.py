@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from chunkers.registry import build
 from lineage import ConfigError
+from pipelines.budget import BudgetExceeded, Meter, usage_value
 from pipelines.config import Config, StrategyConfig
 from pipelines.facts import document_facts, source_roots
 from pipelines.options import RunOptions
@@ -25,6 +26,7 @@ from pipelines.tracking import Publisher
 from pipelines.transform.figures import Figures, merge_by_type
 from pipelines.transform.plan import DOCUMENT_COLUMNS, Action, Router, plan
 from pipelines.transform.tracking import Tracked, Tracking, record_of
+from pipelines.usage import Ledger
 
 if TYPE_CHECKING:
     from pipelines.pool import ProcessPool
@@ -43,6 +45,9 @@ class StrategySummary:
     version: int | None
     figures: Mapping[str, Figures]
     notes: tuple[str, ...] = ()
+    ledger: Ledger = field(default_factory=Ledger)
+    stopped: str | None = None
+    """Why the run ended before its plan did, when the budget was at its limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,14 @@ class TransformSummary:
 
     strategies: Mapping[str, StrategySummary] = field(default_factory=dict)
     tracking: Tracking | None = None
+    ledger: Ledger = field(default_factory=Ledger)
+    usage: Mapping[str, Any] = field(default_factory=dict)
+    """What the run cost, by the labels that pay; see `pipelines.budget.usage_value`."""
+
+    @property
+    def stopped(self) -> str | None:
+        """Why the run ended before its plan did, when the budget was at its limit."""
+        return next((one.stopped for one in self.strategies.values() if one.stopped), None)
 
     @property
     def rejected(self) -> int:
@@ -106,6 +119,8 @@ class TransformSummary:
                 }
                 for name, one in self.strategies.items()
             },
+            "usage": self.usage,
+            "stopped": self.stopped,
         }
 
 
@@ -132,7 +147,10 @@ def run(config: Config, options: RunOptions) -> TransformSummary:
     except BaseException:
         tracking.close()
         raise
-    return TransformSummary(summaries, tracking)
+    ledger = Ledger(config.budget.labels)
+    for summary in summaries.values():
+        ledger = ledger.merge(summary.ledger)
+    return TransformSummary(summaries, tracking, ledger, usage_value(config, ledger))
 
 
 def _run_strategy(
@@ -146,34 +164,50 @@ def _run_strategy(
     started_at = time.time()
     chunks = lake.chunks(strategy.name)
     consumer = strategy.consumer()
-    notes = [
-        f"committed a batch that run {batch.run_id} had finished and not committed"
-        for batch in chunks.adopt(consumer)
-    ]
+    meter = Meter.of(config, options)
+    notes = []
+    for batch in chunks.adopt(consumer):
+        notes.append(f"committed a batch that run {batch.run_id} had finished and not committed")
+        meter.record("transform", batch.batch_id, Ledger.from_value(batch.facts.get("usage", ())))
     position = chunks.position(consumer) or 0
     if position == documents.seq:
         return StrategySummary({}, 0, chunks.version, {}, notes=tuple(notes))
-    actions = _plan(config, strategy, documents, chunks, position)
+    actions = plan_strategy(config, strategy, documents, chunks, position)
     options.progress.stage(f"transform {strategy.name}", len(actions))
     done: list[Batch] = []
-    portions = list(_portions(actions, options.batch or config.batch.documents)) or [()]
+    stopped = None
+    waiting = deque(_portions(actions, options.batch or config.batch.documents)) or deque([()])
     with ExitStack() as stack:
         pool = _open_pool(options, stack) if actions else None
-        for number, members in enumerate(portions, 1):
+        while waiting:
+            members = waiting.popleft()
             # Only the last batch moves the position: documents of one commit may be spread over
             # several batches, and what an interrupted run has done is seen in the headers.
-            reached = documents.seq if number == len(portions) else position
-            if number == len(portions) and any(action.kind == "chunk" for action in actions):
+            reached = position if waiting else documents.seq
+            if not waiting and any(action.kind == "chunk" for action in actions):
                 tracking.start()
             batch = chunks.begin(consumer, reached, options.run_id)
-            done.append(
-                _run_batch(config, strategy, documents, chunks, batch, members, options, pool)
-            )
-    counts, figures = _merged(done)
+            try:
+                done.append(
+                    _run_batch(
+                        config, strategy, documents, chunks, batch, members, options, pool, meter
+                    )
+                )
+            except BudgetExceeded as error:
+                if len(members) == 1:
+                    stopped = str(error)
+                    break
+                # As much as the budget allows, rights and withdrawals in any case.
+                half = len(members) // 2
+                waiting.extendleft((members[half:], members[:half]))
+                options.progress.stage(f"transform {strategy.name}", sum(map(len, waiting)))
+    counts, figures, ledger = _merged(done)
     if figures:
         tracking.log(
             config,
-            record_of(config, strategy, documents, chunks, counts, figures, options, started_at),
+            record_of(
+                config, strategy, documents, chunks, counts, figures, ledger, options, started_at
+            ),
         )
     return StrategySummary(
         counts=counts,
@@ -181,19 +215,27 @@ def _run_strategy(
         version=chunks.version,
         figures=figures,
         notes=tuple(notes),
+        ledger=ledger,
+        stopped=stopped,
     )
 
 
-def _plan(
-    config: Config, strategy: StrategyConfig, documents: Table, chunks: ChunkTable, position: int
-) -> list[Action]:
-    roots = source_roots(config.sources)
-    router = Router(
+def router_of(strategy: StrategyConfig) -> Router:
+    """What routes the documents of a strategy."""
+    return Router(
         strategy.policy,
         strategy.encoding,
         strategy.max_tokens,
         lambda name, parameters: build(name, parameters, max_tokens=strategy.max_tokens).version,
     )
+
+
+def plan_strategy(
+    config: Config, strategy: StrategyConfig, documents: Table, chunks: ChunkTable, position: int
+) -> list[Action]:
+    """What each document that changed after `position` needs; rights and withdrawals first."""
+    roots = source_roots(config.sources)
+    router = router_of(strategy)
     changed = newest_documents(documents, DOCUMENT_COLUMNS, after_seq=position or None)
     return plan(changed, chunks.headers(), lambda row: router.route(document_facts(row, roots)))
 
@@ -222,12 +264,29 @@ def _run_batch(
     actions: tuple[Action, ...],
     options: RunOptions,
     pool: ProcessPool | None,
+    meter: Meter,
 ) -> Batch:
-    if actions:
-        _run_pipeline(config, strategy, documents, batch, actions, options, pool)
-        batch = chunks.manifests.read(batch.batch_id)
-    else:
+    """Chunk, and commit if the budget allows it.
+
+    Raises:
+        BudgetExceeded: it does not; nothing of the batch is kept but what its work has cost.
+    """
+    if not actions:
         chunks.manifests.write(batch)
+        chunks.commit(batch)
+        return batch
+    _run_pipeline(config, strategy, documents, batch, actions, options, pool)
+    batch = chunks.manifests.read(batch.batch_id)
+    ledger = Ledger.from_value(batch.facts["usage"])
+    try:
+        meter.allow("transform", ledger.total())
+    except BudgetExceeded:
+        chunks.manifests.drop(batch.batch_id)
+        for part in batch.parts:
+            chunks.folder.delete(part.path)
+        meter.record("transform", batch.batch_id, ledger.seconds_only())
+        raise
+    meter.record("transform", batch.batch_id, ledger)
     chunks.commit(batch)
     return batch
 
@@ -273,6 +332,7 @@ def _run_pipeline(
         seq=batch.seq,
         run_id=options.run_id,
         now=datetime.now(UTC),
+        payers=config.budget.labels,
     )
     with ExitStack() as stack:
         local = pool is not None
@@ -287,12 +347,14 @@ def _run_pipeline(
         run_pipeline(lambda pipeline: pipeline | "Transform" >> transform, options)
 
 
-def _merged(done: Sequence[Batch]) -> tuple[dict[str, int], dict[str, Figures]]:
-    """The counts of all batches, and their figures by data type."""
+def _merged(done: Sequence[Batch]) -> tuple[dict[str, int], dict[str, Figures], Ledger]:
+    """The counts of all batches, their figures by data type, and their costs."""
     counts: Counter[str] = Counter()
     figures: dict[str, Figures] = {}
+    ledger = Ledger()
     for batch in done:
+        ledger = ledger.merge(Ledger.from_value(batch.facts.get("usage", ())))
         counts.update(batch.facts.get("counts", {}))
         found = {name: Figures(**value) for name, value in batch.facts.get("figures", {}).items()}
         figures = merge_by_type(figures, found)
-    return dict(counts), figures
+    return dict(counts), figures, ledger

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
+from pipelines.budget import money
 from pipelines.config import Config, StrategyConfig
 from pipelines.options import RunOptions
 from pipelines.tables import ChunkTable, Table
 from pipelines.tracking import Publisher, TrackingFailed, new_record, record_run, redacted
 from pipelines.transform.figures import Figures
+from pipelines.usage import Ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ def record_of(
     chunks: ChunkTable,
     counts: Mapping[str, int],
     figures: Mapping[str, Figures],
+    ledger: Ledger,
     options: RunOptions,
     started_at: float,
 ) -> dict[str, Any]:
@@ -107,6 +110,9 @@ def record_of(
             "tokens": counts.get("tokens", 0),
             "rejected": counts.get("rejected", 0),
             "largest_chunk_tokens": overall.largest,
+            "seconds": ledger.total().seconds,
+            "money": money(config, ledger.total()),
+            **_by_payer(config, ledger),
             **overall.means(),
         },
         metrics_by_type={
@@ -118,6 +124,18 @@ def record_of(
         configuration=written,
         policy=strategy.policy.as_value(),
     )
+
+
+def _by_payer(config: Config, ledger: Ledger) -> dict[str, float | int | None]:
+    """Costs for each value of each label that pays, as `tokens_by_owner/hr`."""
+    return {
+        f"{what}_by_{label}/{value}": amount
+        for label in ledger.labels
+        for value, usage in ledger.by(label).items()
+        for what, amount in (
+            ("tokens", usage.tokens), ("seconds", usage.seconds), ("money", money(config, usage)),
+        )
+    }  # fmt: skip
 
 
 def _without_logins(value: Any) -> Any:

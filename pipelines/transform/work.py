@@ -5,6 +5,7 @@ The process reads the text from the lake and writes the chunks to it, so neither
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from pipelines.transform.checks import BrokenPromise, check_cap, check_spans
 from pipelines.transform.figures import Figures
 from pipelines.transform.plan import Action, Routed
 from pipelines.transform.rows import ChunkRows, RowStamp, document_of
+from pipelines.usage import Ledger
 
 UNIT_SECONDS = 900.0
 """Wall-clock limit of one unit of work, some hundred documents."""
@@ -57,21 +59,22 @@ class Unit:
 
 @dataclass(slots=True)
 class UnitReply:
-    """The unit's part, counts and figures."""
+    """The unit's part, counts, figures and costs."""
 
     part: Part | None = None
     counts: Counter[str] = field(default_factory=Counter)
     figures: dict[str, Figures] = field(default_factory=dict)
+    ledger: Ledger = field(default_factory=Ledger)
 
 
 def chunk_unit(unit: Unit) -> UnitReply:
     """Chunk every document of the unit and write one part file."""
     writer = PartWriter(unit.chunks, unit.part_path, unit.schema)
-    reply = UnitReply()
+    reply = UnitReply(ledger=Ledger(unit.stamp.payers))
     try:
         rows = ChunkRows(unit.stamp)
         for action, text, blocks in _contents(unit):
-            chunk_document(action, text, blocks, rows, reply)
+            _chunk_and_charge(action, text, blocks, rows, reply)
             if rows.characters > _FLUSH_CHARACTERS:
                 writer.write(rows.table())
                 rows = ChunkRows(unit.stamp)
@@ -82,6 +85,21 @@ def chunk_unit(unit: Unit) -> UnitReply:
         writer.abort()
         raise
     return reply
+
+
+def _chunk_and_charge(
+    action: Action, text: str, blocks: Sequence[Block], rows: ChunkRows, reply: UnitReply
+) -> None:
+    """`chunk_document`, and what it cost."""
+    started, before = time.thread_time(), Counter(reply.counts)
+    chunk_document(action, text, blocks, rows, reply)
+    reply.ledger.add(
+        dict(action.document["labels"] or ()),
+        documents=1,
+        chunks=reply.counts["chunks"] - before["chunks"],
+        tokens=reply.counts["tokens"] - before["tokens"],
+        seconds=time.thread_time() - started,
+    )
 
 
 def _contents(unit: Unit) -> Iterator[tuple[Action, str, Sequence[Block]]]:

@@ -161,7 +161,7 @@ def test_json_is_the_last_line_of_stdout_and_notes_go_to_stderr(
     result = run("ingest", str(config), "--json")
     assert len(result.stdout.splitlines()) == 1
     value = json.loads(result.stdout)
-    assert set(value) == {"run_id", "stages", "seconds"}
+    assert set(value) == {"run_id", "stages", "usage", "seconds"}
     assert value["stages"]["ingest"].pop("seconds") >= 0
     assert value["stages"] == {"ingest": {"listed": 1, "rows_written": 1}}
     assert value["run_id"] == ingest["options"].run_id
