@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ def chunk(
     chunker: str = "optimal",
     *,
     max_tokens: int = 512,
-    target_tokens: int | None = None,
+    target_tokens: int | str | Mapping[str, int] | None = None,
     overlap_tokens: int = 0,
     encoding: str = DEFAULT_ENCODING,
     context: bool = True,
@@ -93,7 +94,8 @@ def chunk(
             byte order mark is dropped), and its newlines are left alone.
         chunker: a name from `chunkers.names()`.
         max_tokens: hard cap on the tokens of a chunk, its context included.
-        target_tokens: tokens that a chunk should have; the cap when not given.
+        target_tokens: tokens that a chunk should have; the cap when not given. `auto` fits the
+            size to the text (`chunkers.adaptive`).
         overlap_tokens: at most so many tokens of the chunk before are repeated.
         encoding: a tiktoken encoding.
         context: whether chunks carry headings, table headers and signatures as context.

@@ -35,6 +35,7 @@ def check(chunker: Chunker, document: Document, tokens: TokenMap | None = None) 
     again = chunker.spans(document, TokenMap(document.text, tokens.encoding))
     assert spans == again, _message(chunker, document, None, "two calls gave different spans")
     check_places(chunker, document, spans)
+    check_tree(chunker, document, spans)
     check_cover(chunker, document, spans)
     check_cap(chunker, document, spans, tokens)
     check_clusters(chunker, document, spans, tokens)
@@ -71,6 +72,14 @@ def check_places(chunker: Chunker, document: Document, spans: Sequence[Span]) ->
             )
 
 
+def check_tree(chunker: Chunker, document: Document, spans: Sequence[Span]) -> None:
+    """Asserts that levels below the highest have a parent for every span."""
+    highest = max((span.level for span in spans), default=0)
+    for span in spans:
+        orphan = span.parent is None and span.level < highest
+        assert not orphan, _message(chunker, document, span, "has no parent, and others do")
+
+
 def check_cover(chunker: Chunker, document: Document, spans: Sequence[Span]) -> None:
     """Asserts that no character but white space is outside all spans, at each level."""
     levels: dict[tuple[int, str], list[tuple[int, int]]] = {(0, ""): []}
@@ -89,17 +98,19 @@ def check_cap(
 ) -> None:
     """Asserts the cap, counted afresh, the map's count, and the share of the context.
 
-    The cap is the chunker's `max_tokens`; without such an attribute only the counts are compared.
+    The cap is the chunker's `max_tokens`, and for larger spans around others their own; without
+    either only the counts are compared.
     """
-    cap: int | None = getattr(chunker, "max_tokens", None)
+    own: int | None = getattr(chunker, "max_tokens", None)
     for span in spans:
+        cap = span.max_tokens if span.level else own
         whole = embedded_text(span.context, document.text[span.start : span.end])
         fresh = count_tokens(whole, tokens.encoding)
         mapped = count_with_context(tokens, span)
         assert mapped == fresh, _message(
             chunker, document, span, f"has {fresh} tokens, and the map says {mapped}"
         )
-        if cap is None or span.level > 0:
+        if cap is None:
             continue
         assert fresh <= cap, _message(
             chunker, document, span, f"has {fresh} tokens, and the cap is {cap}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -9,12 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chunkers.globs import glob_matches as glob_matches
+from chunkers.shape import COUNTS, SHARES, Shape
 from chunkers.suggest import nearest, unknown
 from lineage.errors import ConfigError
 
 KeyPath = tuple[str | int, ...]
 
-CONDITIONS = ("data_type", "media_type", "path", "size", "language", "labels")
+CONDITIONS = ("data_type", "media_type", "path", "size", "structure", "language", "labels")
 
 DATA_TYPES = (
     "prose", "markdown", "html", "pdf", "code", "table", "spreadsheet", "structured", "slides",
@@ -67,6 +69,8 @@ class Facts:
     size_bytes: int | None = None
     language: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    shape: Shape | None = None
+    """How much of what it has; only looked at by conditions on structure."""
 
 
 class Condition(ABC):
@@ -89,6 +93,10 @@ class Condition(ABC):
     @abstractmethod
     def as_value(self) -> Any:
         """The written form, normalised."""
+
+    def alternatives(self) -> list[Condition]:
+        """Narrower conditions, of which one holds exactly where this one does."""
+        return [self]
 
 
 @dataclass(frozen=True)
@@ -133,6 +141,10 @@ class OneOf(Condition):
         """See `Condition`."""
         return list(self.values)
 
+    def alternatives(self) -> list[Condition]:
+        """See `Condition`."""
+        return [OneOf(self.key, (value,)) for value in self.values]
+
 
 @dataclass(frozen=True)
 class PathLike(Condition):
@@ -161,6 +173,10 @@ class PathLike(Condition):
     def as_value(self) -> Any:
         """See `Condition`."""
         return list(self.patterns)
+
+    def alternatives(self) -> list[Condition]:
+        """See `Condition`."""
+        return [PathLike((pattern,)) for pattern in self.patterns]
 
 
 @dataclass(frozen=True)
@@ -203,6 +219,62 @@ class SizeBetween(Condition):
         if self.high is not None:
             value["max"] = self.high
         return value
+
+
+@dataclass(frozen=True)
+class Structured(Condition):
+    """Counts and shares of what the document is made of are within bounds, both included."""
+
+    bounds: Mapping[str, tuple[float, float | None]]
+    key: str = "structure"
+
+    def mismatch(self, facts: Facts) -> str | None:
+        """See `Condition`."""
+        if facts.shape is None:
+            return "structure is unknown"
+        for name, (low, high) in self.bounds.items():
+            value = getattr(facts.shape, name)
+            if value < low or (high is not None and value > high):
+                return f"structure: {name} is {_number(value)}, not {_range(low, high)}"
+        return None
+
+    def match_text(self, facts: Facts) -> str:
+        """See `Condition`."""
+        held = [
+            f"{name} is {_number(getattr(facts.shape, name))}, {_range(low, high)}"
+            for name, (low, high) in self.bounds.items()
+        ]
+        return f"structure: {', '.join(held)}"
+
+    def covers(self, other: Condition) -> bool:
+        """See `Condition`."""
+        return isinstance(other, Structured) and all(
+            name in other.bounds
+            and low <= other.bounds[name][0]
+            and (high is None or _within(other.bounds[name][1], high))
+            for name, (low, high) in self.bounds.items()
+        )
+
+    def as_value(self) -> Any:
+        """See `Condition`."""
+        return {
+            name: {"min": low} if high is None else {"min": low, "max": high}
+            for name, (low, high) in self.bounds.items()
+        }
+
+
+def _within(value: float | None, high: float) -> bool:
+    return value is not None and value <= high
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _range(low: float, high: float | None) -> str:
+    if high is None:
+        return f"at least {low:g}"
+    return f"at most {high:g}" if low == 0 else f"{low:g} to {high:g}"
 
 
 @dataclass(frozen=True)
@@ -251,6 +323,8 @@ def read_conditions(when: Mapping[str, Any], path: KeyPath) -> tuple[Condition, 
             raise PolicyError(here, unknown("condition", str(key), CONDITIONS))
         if key == "size":
             conditions.append(_size(value, here))
+        elif key == "structure":
+            conditions.append(_structure(value, here))
         elif key == "labels":
             conditions.append(_labels(value, here))
         elif key == "path":
@@ -313,6 +387,32 @@ def _bytes(value: object, path: KeyPath, example: str) -> int:
             f"GiB (powers of 1024), {example}, not {value!r}",
         )
     return int(float(match[1]) * _UNITS[match[2].lower()])
+
+
+def _structure(value: object, path: KeyPath) -> Structured:
+    example = "for example `structure: {headings: {min: 3}, table_share: {max: 0.5}}`"
+    if not isinstance(value, Mapping) or not value:
+        raise PolicyError(path, f"must be a mapping of bounds, {example}, not {value!r}")
+    known = (*COUNTS, *SHARES)
+    bounds: dict[str, tuple[float, float | None]] = {}
+    for name, each in sorted(value.items()):
+        here = (*path, str(name))
+        if name not in known:
+            raise PolicyError(here, unknown("figure", str(name), known))
+        if not isinstance(each, Mapping) or not each or not set(each) <= {"min", "max"}:
+            raise PolicyError(here, f"must be a mapping with min and max, {example}, not {each!r}")
+        for key, number in each.items():
+            most = 1 if name in SHARES else math.inf
+            if isinstance(number, bool) or not isinstance(number, int | float):
+                raise PolicyError((*here, key), f"must be a number, {example}, not {number!r}")
+            if not 0 <= number <= most:
+                top = "from 0 to 1" if name in SHARES else "from 0 up"
+                raise PolicyError((*here, key), f"must be {top}, {example}, not {number!r}")
+        low, high = each.get("min", 0), each.get("max")
+        if high is not None and high < low:
+            raise PolicyError(here, f"min ({low:g}) is above max ({high:g})")
+        bounds[str(name)] = (low, high)
+    return Structured(bounds)
 
 
 def _labels(value: object, path: KeyPath) -> Labelled:

@@ -38,12 +38,12 @@ def measure(
         document: with its text and blocks.
         spans: what the chunker returned.
         counts: the tokens of each span, context included.
-        max_tokens: the cap.
-        target_tokens: the size asked for.
+        max_tokens: the cap of spans that have none of their own.
+        target_tokens: the size asked for, of spans that were not cut for another.
     """
     if not spans:
         return Quality(coverage=coverage(document, spans)), []
-    sizes = size_compliance(counts, max_tokens, target_tokens)
+    sizes = _sizes(spans, counts, max_tokens, target_tokens)
     edges = boundary_cleanliness(document, spans)
     whole = block_integrity(document, spans, counts, max_tokens)
     repeated = redundancy(spans)
@@ -90,6 +90,22 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 def _weighted(shares: Sequence[float], sizes: Sequence[int], total: int) -> float:
     return sum(share * size for share, size in zip(shares, sizes, strict=True)) / total
+
+
+def _sizes(
+    spans: Sequence[Span], counts: Sequence[int], max_tokens: int, target_tokens: int
+) -> list[float]:
+    """Each span's compliance with the cap and the target of its level."""
+    levels: dict[tuple[int, int, int], list[int]] = {}
+    for i, span in enumerate(spans):
+        bounds = (span.max_tokens or max_tokens, span.target_tokens or target_tokens)
+        levels.setdefault((span.level, *bounds), []).append(i)
+    sizes = [0.0] * len(spans)
+    for (_, cap, target), members in levels.items():
+        found = size_compliance([counts[i] for i in members], cap, target)
+        for i, size in zip(members, found, strict=True):
+            sizes[i] = size
+    return sizes
 
 
 def size_compliance(counts: Sequence[int], max_tokens: int, target_tokens: int) -> list[float]:
@@ -179,8 +195,9 @@ def block_integrity(
         return result
     starts = np.array([spans[i].start for i in smallest])
     ends = np.array([spans[i].end for i in smallest])
-    characters = sum(span.end - span.start + len(span.context) for span in spans)
-    limit = max_tokens * (1 - _CONTEXT_SHARE) * characters / max(sum(counts), 1)
+    characters = sum(spans[i].end - spans[i].start + len(spans[i].context) for i in smallest)
+    count = sum(counts[i] for i in smallest)
+    limit = max_tokens * (1 - _CONTEXT_SHARE) * characters / max(count, 1)
     begin = np.array([block.start for block in blocks])
     end = np.array([block.end for block in blocks])
     fits = (end - begin <= limit) & (end > begin)

@@ -11,12 +11,15 @@ import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from importlib import import_module, metadata
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from chunkers.base import Chunker
 from chunkers.parameters import from_mapping
 from chunkers.suggest import unknown
 from lineage.errors import ConfigError
+
+if TYPE_CHECKING:
+    from chunkers.adaptive import AdaptiveChunker
 
 ENTRY_POINTS = "gristmill.chunkers"
 
@@ -31,6 +34,7 @@ _OWN = {
     "slides": "chunkers.slides:SlidesChunker",
     "conversation": "chunkers.conversation:ConversationChunker",
     "records": "chunkers.records:RecordsChunker",
+    "hierarchical": "chunkers.hierarchical:HierarchicalChunker",
 }
 
 
@@ -84,6 +88,9 @@ def build(name: str, parameters: Mapping[str, Any], *, max_tokens: int) -> Chunk
             f"{owner}: max_tokens is the strategy's, not a chunker's parameter; use target_tokens "
             f"for the size (for example target_tokens: {max_tokens})"
         )
+    target = parameters.get("target_tokens")
+    if isinstance(target, str | Mapping):
+        return _adaptive(name, parameters, target, max_tokens)
     values = {**parameters, "max_tokens": max_tokens}
     if isinstance(made, type) and dataclasses.is_dataclass(made):
         return cast(Chunker, from_mapping(made, owner, values))
@@ -91,3 +98,31 @@ def build(name: str, parameters: Mapping[str, Any], *, max_tokens: int) -> Chunk
         return made(**values)
     except TypeError as error:
         raise ConfigError(f"{owner} does not accept {dict(parameters)!r}: {error}") from error
+
+
+def _adaptive(
+    name: str, parameters: Mapping[str, Any], target: object, max_tokens: int
+) -> AdaptiveChunker:
+    """A chunker whose target depends on the document."""
+    from chunkers.adaptive import AdaptiveChunker, Sizing
+
+    owner = f"chunker {name!r}"
+    try:
+        sizing = Sizing.read(target)
+    except ConfigError as error:
+        raise ConfigError(f"{owner}: {error}") from error
+    if sizing.least is not None and sizing.least > max_tokens:
+        raise ConfigError(
+            f"{owner}: target_tokens may not be under {sizing.least}, more than max_tokens allows "
+            f"({max_tokens}): raise max_tokens, or lower that bound (a ceiling of "
+            f"{1000 // max_tokens + 1} or more vectors per 1,000 tokens)"
+        )
+    others = {key: value for key, value in parameters.items() if key != "target_tokens"}
+    base = min(sizing.base, max_tokens)
+    inner = build(name, {**others, "target_tokens": base}, max_tokens=max_tokens)
+    if not dataclasses.is_dataclass(inner):
+        raise ConfigError(
+            f"{owner} takes no sizes that depend on the document, because it is no dataclass: give "
+            f"target_tokens as a number (for example target_tokens: {sizing.base})"
+        )
+    return AdaptiveChunker(inner, sizing, max_tokens)

@@ -28,6 +28,10 @@ class Span:
     """Titles of the sections around the span, outermost first."""
     overlap_chars: int = 0
     """Leading code points that repeat the end of the span before this one."""
+    max_tokens: int | None = None
+    """The span's own cap, where its level has one; else the chunker's holds."""
+    target_tokens: int | None = None
+    """The size this span was cut for, where that is not the chunker's."""
 
 
 def trim(text: str, start: int, end: int) -> tuple[int, int]:

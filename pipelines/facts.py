@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from chunkers.policy import Facts
+from chunkers.shape import Shape
 from pipelines.config import SourceConfig
 
 
@@ -29,8 +30,13 @@ def document_key(source_uri: str, root: str | None) -> str:
     return unquote(urlsplit(source_uri).path).lstrip("/")
 
 
-def document_facts(row: Mapping[str, Any], roots: Mapping[str, str]) -> Facts:
-    """The facts of a documents-table row, of which only small columns are read."""
+def document_facts(
+    row: Mapping[str, Any], roots: Mapping[str, str], shape: Shape | None = None
+) -> Facts:
+    """The facts of a documents-table row, of which only small columns are read.
+
+    `shape` is for policies that ask for structure (`Policy.needs_shape`).
+    """
     return Facts(
         data_type=row["data_type"] or "prose",
         media_type=row["media_type"],
@@ -38,4 +44,5 @@ def document_facts(row: Mapping[str, Any], roots: Mapping[str, str]) -> Facts:
         size_bytes=row["size_bytes"],
         language=row["language"],
         labels=dict(row["labels"] or ()),
+        shape=shape,
     )

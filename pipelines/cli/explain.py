@@ -39,11 +39,16 @@ def command(
 
 
 def _print(value: dict[str, Any], limit: int) -> None:
-    facts = [(key, item) for key, item in value["facts"].items() if item not in (None, {})]
+    facts = [
+        (key, item)
+        for key, item in value["facts"].items()
+        if key != "shape" and item not in (None, {})
+    ]
     print_pairs(
         value["source_uri"],
         [
             *facts,
+            ("structure", _shape(value["facts"]["shape"])),
             ("document id", value["document_id"]),
             ("parser", value["parser"]),
             ("readable by", value["acl"]),
@@ -63,25 +68,48 @@ def _print(value: dict[str, Any], limit: int) -> None:
             [
                 ("chunker", each["chunker"]),
                 ("parameters", "its defaults" if parameters == "-" else parameters),
+                *((f"profile {name}", "; ".join(why)) for name, why in each["profiles"].items()),
                 ("cap", f"{each['max_tokens']} tokens of {each['encoding']}, context included"),
             ],
         )
+        if "size" in each:
+            print_table(
+                f"target: {each['target_tokens']} tokens",
+                ["by", "tokens", "why"],
+                [[step["name"], step["tokens"], step["why"]] for step in each["size"]],
+            )
         if "chunks" in each:
             _print_chunks(each["chunks"], limit)
 
 
+def _shape(shape: dict[str, Any] | None) -> str | None:
+    """The figures that are not zero, in one line."""
+    if shape is None:
+        return None
+    return ", ".join(
+        f"{key.removesuffix('_share')} share {number:.2f}"
+        if key.endswith("_share")
+        else f"{number} {key}"
+        for key, number in shape.items()
+        if number
+    )
+
+
 def _print_chunks(chunks: list[dict[str, Any]], limit: int) -> None:
+    levels = len({chunk["level"] for chunk in chunks}) > 1
+    shown = sorted(chunks, key=lambda c: (c["start"], -c["level"]))[:limit] if levels else chunks
     print_table(
         f"chunks: {len(chunks)}" + (f", the first {limit}" if len(chunks) > limit else ""),
-        ["start", "end", "tokens", "under", "text"],
+        [*(["size"] if levels else []), "start", "end", "tokens", "under", "text"],
         [
             [
+                *([chunk["granularity"]] if levels else []),
                 chunk["start"],
                 chunk["end"],
                 chunk["tokens"],
                 excerpt(" > ".join(chunk["heading_path"]), 40),
                 excerpt(chunk["text"], 120),
             ]
-            for chunk in chunks[:limit]
+            for chunk in shown[:limit]
         ],
     )

@@ -17,6 +17,8 @@ from pipelines.cli.output import emit_json, excerpt, print_folded, print_title, 
     "--limit", type=click.IntRange(min=1), metavar="N", default=10, help="Most hits [10]."
 )
 @click.option("--sink", help="The sink to search [default: the first that can be].")
+@click.option("--granularity", metavar="NAME", help="Search chunks of this size [the smallest].")
+@click.option("--parents", is_flag=True, help="Show the larger chunk around each hit.")
 @principal_options
 @common_options
 def command(
@@ -24,6 +26,8 @@ def command(
     query: str,
     limit: int,
     sink: str | None,
+    granularity: str | None,
+    parents: bool,
     user: str | None,
     groups: tuple[str, ...],
     as_json: bool,
@@ -40,7 +44,10 @@ def command(
     with with_extra("load"):
         from pipelines.load.search import search
 
-        hits = search(loaded, query, Principal(user, frozenset(groups)), limit, sink)
+        principal = Principal(user, frozenset(groups))
+        hits = search(
+            loaded, query, principal, limit, sink, granularity=granularity, parents=parents
+        )
     if as_json:
         emit_json({"hits": [hit.as_dict() for hit in hits]})
         return 0
@@ -51,6 +58,10 @@ def command(
         place = f"{hit.score:.2f}, {hit.chunk_id}[{hit.start}:{hit.end}]{pages}"
         print_folded("    ", show(f"{place}, under {under}" if under else place))
         print_folded("    ", show(excerpt(hit.text, 240)))
+        if hit.parent is not None:
+            around = f"in {hit.parent.granularity} {hit.parent.chunk_id}"
+            print_folded("    ", f"{around}[{hit.parent.start}:{hit.parent.end}]:")
+            print_folded("      ", show(excerpt(hit.parent.text, 1200)))
     if not hits:
         who = "an anonymous caller" if user is None and not groups else "this caller"
         click.echo(f"Nothing that {who} may read matches. Rights: --user NAME, --group NAME.")

@@ -48,6 +48,7 @@ def _print(value: dict[str, Any]) -> None:
             ("under", " > ".join(value["heading_path"]) or None),
             ("span", f"characters {place['start']} to {place['end']} {kind}"),
             ("pages", show(sorted(set(pages)))),
+            *((f"in {p['granularity']}", _parent(p)) for p in value["parents"]),
             ("size", f"{size['tokens']} of {size['max_tokens']} tokens of {size['encoding']}"),
         ],
     )
@@ -83,3 +84,9 @@ def _print(value: dict[str, Any]) -> None:
             ("checks", value["checks"]),
         ],
     )
+
+
+def _parent(parent: dict[str, Any]) -> str:
+    """A larger chunk around, in one line."""
+    place = f"characters {parent['start']} to {parent['end']}, {parent['token_count']} tokens"
+    return f"{parent['chunk_id']}, {place}: {excerpt(parent['text'], 80)}"

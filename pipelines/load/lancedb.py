@@ -45,7 +45,7 @@ _KEY_INDEXES = ("chunk_id", "document_id")
 
 _HIT_COLUMNS = (
     "chunk_id", "document_id", "source_uri", "text", "start", "end", "context", "heading_path",
-    "page_first", "page_last", "data_type", "token_count",
+    "page_first", "page_last", "data_type", "token_count", "granularity", "parent_chunk_id",
 )  # fmt: skip
 _ACL_COLUMNS = ("acl_state", "allow_users", "allow_groups", "deny_users", "deny_groups")
 
@@ -167,7 +167,9 @@ class LanceSink:
             ),
         )
 
-    def search(self, query: str, principal: Principal, limit: int) -> list[Hit]:
+    def search(
+        self, query: str, principal: Principal, limit: int, granularity: str | None = None
+    ) -> list[Hit]:
         """The best `limit` chunks for `query` by BM25 that `principal` may read.
 
         Raises:
@@ -179,20 +181,34 @@ class LanceSink:
                 f"sink {self.name!r}: there is no index at {self.folder} yet; "
                 "run `gristmill load CONFIG` first"
             )
-        where = permitted(principal)
-        scores = self._best(table, query, where, limit)
-        if not scores:
-            return []
+        size = "level = 0" if granularity is None else f"granularity = {literal(granularity)}"
+        scores = self._best(table, query, f"({permitted(principal)}) AND {size}", limit)
+        rows = self._rows(table, list(scores), principal)
+        return [_hit(rows[chunk], score) for chunk, score in scores.items() if chunk in rows]
+
+    def fetch(self, chunk_ids: Sequence[str], principal: Principal) -> dict[str, Hit]:
+        """See `SearchableSink.fetch`."""
+        table = self._existing()
+        if table is None:
+            return {}
+        rows = self._rows(table, chunk_ids, principal)
+        return {identifier: _hit(row, 0.0) for identifier, row in rows.items()}
+
+    def _rows(
+        self, table: Table, chunk_ids: Sequence[str], principal: Principal
+    ) -> dict[str, Mapping[str, Any]]:
+        """The rows of these chunks that `principal` may read, by id."""
+        if not chunk_ids:
+            return {}
         found = (
             table.search()
-            .where(f"({where}) AND {_among(list(scores), 'chunk_id')}")
+            .where(f"({permitted(principal)}) AND {_among(chunk_ids, 'chunk_id')}")
             .select([*_HIT_COLUMNS, *_ACL_COLUMNS])
-            .limit(len(scores))
+            .limit(len(chunk_ids))
             .to_list()
         )
         # The filter decides; the reference evaluator has the last word on what leaves the index.
-        rows = {row["chunk_id"]: row for row in found if _acl(row).permits(principal)}
-        return [_hit(rows[chunk], score) for chunk, score in scores.items() if chunk in rows]
+        return {row["chunk_id"]: row for row in found if _acl(row).permits(principal)}
 
     def _best(self, table: Table, query: str, where: str, limit: int) -> dict[str, float]:
         """Chunk ids and scores of the best `limit`, ties in order of the id.

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from lineage import ConfigError, Principal
@@ -17,7 +18,14 @@ MAX_LIMIT = 10_000
 
 
 def search(
-    config: Config, query: str, principal: Principal, limit: int = 10, sink: str | None = None
+    config: Config,
+    query: str,
+    principal: Principal,
+    limit: int = 10,
+    sink: str | None = None,
+    *,
+    granularity: str | None = None,
+    parents: bool = False,
 ) -> list[Hit]:
     """The best chunks for `query` by BM25, of those that `principal` may read.
 
@@ -30,6 +38,8 @@ def search(
         principal: who asks. An anonymous one reads only what is public without exceptions.
         limit: the greatest number of hits, from 1 to `MAX_LIMIT`.
         sink: name of the sink; by default the first one that can be searched.
+        granularity: among chunks of this size; by default the smallest of each document.
+        parents: whether hits come with the larger chunk around them, where there is one.
 
     Raises:
         ConfigError: no such sink, one that cannot be searched, an index that was not built yet,
@@ -41,13 +51,21 @@ def search(
     for candidate in _candidates(config, sink):
         opened = open_sink(candidate)
         if hasattr(opened, "search"):
-            return cast(SearchableSink, opened).search(query, principal, limit)
+            found = cast(SearchableSink, opened)
+            hits = found.search(query, principal, limit, granularity)
+            return _with_parents(found, hits, principal) if parents else hits
     raise ConfigError(
         f"sink {sink!r} cannot be searched"
         if sink
         else "the configuration has no sink that can be searched; add for example "
         "`sinks: [{name: index, kind: lancedb, uri: .gristmill/index, strategy: default}]`"
     )
+
+
+def _with_parents(sink: SearchableSink, hits: list[Hit], principal: Principal) -> list[Hit]:
+    wanted = sorted({hit.parent_chunk_id for hit in hits if hit.parent_chunk_id is not None})
+    around = sink.fetch(wanted, principal)
+    return [replace(hit, parent=around.get(hit.parent_chunk_id or "")) for hit in hits]
 
 
 def _candidates(config: Config, name: str | None) -> list[SinkConfig]:

@@ -79,13 +79,20 @@ class Hit:
     page_last: int | None = None
     data_type: str = ""
     token_count: int = 0
+    granularity: str = ""
+    parent_chunk_id: str | None = None
+    parent: Hit | None = None
+    """The larger chunk around this one, when it was asked for."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON; the keys of the command line's `search --json` come first."""
-        return {
-            name: list(value) if isinstance(value := getattr(self, name), tuple) else value
-            for name in self.__dataclass_fields__
-        }
+        return {name: _plain(getattr(self, name)) for name in self.__dataclass_fields__}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Hit):
+        return value.as_dict()
+    return list(value) if isinstance(value, tuple) else value
 
 
 class Sink(Protocol):
@@ -121,8 +128,13 @@ class Sink(Protocol):
 class SearchableSink(Sink, Protocol):
     """A sink that answers full-text queries."""
 
-    def search(self, query: str, principal: Principal, limit: int) -> list[Hit]:
+    def search(
+        self, query: str, principal: Principal, limit: int, granularity: str | None = None
+    ) -> list[Hit]:
         """The best `limit` chunks that `principal` may read; see `pipelines.load.search`."""
+
+    def fetch(self, chunk_ids: Sequence[str], principal: Principal) -> dict[str, Hit]:
+        """Of these chunks those that are here and that `principal` may read, by id; score 0."""
 
 
 SinkFactory: TypeAlias = Callable[["SinkConfig", str], Sink]

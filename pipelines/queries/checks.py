@@ -77,7 +77,7 @@ def coverage_problems(chunks: Sequence[Mapping[str, Any]], text: str) -> Iterato
 def id_problems(chunks: Sequence[Mapping[str, Any]], strategy: str) -> Iterator[tuple[str, str]]:
     """Chunk ids that are not what their content says, and parents that are not there."""
     seen: Counter[tuple[int, str, str]] = Counter()
-    known = {chunk["chunk_id"] for chunk in chunks}
+    known = {chunk["chunk_id"]: chunk for chunk in chunks}
     if len(known) != len(chunks):
         yield "", f"{len(chunks) - len(known)} of its chunk ids occur twice"
     for chunk in sorted(chunks, key=lambda c: (c["start"], c["end"], c["ordinal"])):
@@ -86,6 +86,23 @@ def id_problems(chunks: Sequence[Mapping[str, Any]], strategy: str) -> Iterator[
         seen[key] += 1
         if expected != chunk["chunk_id"]:
             yield chunk["chunk_id"], f"should have the id {expected}"
-        parent = chunk["parent_chunk_id"]
-        if parent is not None and parent not in known:
-            yield chunk["chunk_id"], f"names the parent {parent}, which is not there"
+        problem = _parent_problem(chunk, known)
+        if problem:
+            yield chunk["chunk_id"], problem
+
+
+def _parent_problem(chunk: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) -> str | None:
+    identifier = chunk["parent_chunk_id"]
+    if identifier is None:
+        return None
+    parent = known.get(identifier)
+    if parent is None:
+        return f"names the parent {identifier}, which is not there"
+    if parent["level"] <= chunk["level"]:
+        return f"names the parent {identifier}, which is of level {parent['level']}"
+    if not parent["start"] <= chunk["start"] < chunk["end"] <= parent["end"]:
+        return (
+            f"has characters [{chunk['start']}:{chunk['end']}], and its parent {identifier} has "
+            f"[{parent['start']}:{parent['end']}]"
+        )
+    return None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chunkers.policy import Facts
+from chunkers.shape import shape_of
 from lineage.errors import ConfigError, TerminalError
 from lineage.records import Block, Document
 from pipelines.config import Config, SourceConfig, StrategyConfig
@@ -33,7 +34,7 @@ class Subject:
 def explain(
     config: Config, target: str, *, strategy: str | None = None, chunks: bool = False
 ) -> dict[str, Any]:
-    """For each strategy every rule's verdict on `target`, the chunker and its parameters.
+    """For each strategy every rule's verdict on `target`, the chunker, its parameters and sizes.
 
     Args:
         config: the pipeline.
@@ -45,8 +46,8 @@ def explain(
         ConfigError: there is no such document and no such file.
         TerminalError: the file cannot be parsed, or has no text to chunk.
     """
-    subject = _subject(config, target, with_text=chunks)
     chosen = [config.strategy(strategy)] if strategy else list(config.strategies)
+    subject = _subject(config, target, with_text=chunks)
     facts = asdict(subject.facts)
     return {
         "target": target,
@@ -62,40 +63,55 @@ def explain(
 
 
 def _explain(strategy: StrategyConfig, subject: Subject, chunks: bool) -> dict[str, Any]:
-    route = strategy.policy.route(subject.facts)
+    policy = strategy.policy
+    route = policy.route(subject.facts)
     result: dict[str, Any] = {
-        "rules": [asdict(verdict) for verdict in strategy.policy.explain(subject.facts)],
+        "rules": [asdict(verdict) for verdict in policy.explain(subject.facts)],
         "rule": route.rule,
         "chunker": route.chunker,
         "parameters": dict(route.parameters),
+        "profiles": {name: list(policy.profiles[name].reasons) for name in route.profiles},
         "encoding": strategy.encoding,
         "max_tokens": strategy.max_tokens,
     }
-    if chunks:
-        result["chunks"] = _chunks(strategy, subject)
-    return result
+    return result | _sizes_and_chunks(strategy, subject, chunks)
 
 
-def _chunks(strategy: StrategyConfig, subject: Subject) -> list[dict[str, Any]]:
+def _sizes_and_chunks(strategy: StrategyConfig, subject: Subject, chunks: bool) -> dict[str, Any]:
+    """The target that fits the document, step by step, and a preview of the chunks."""
+    from chunkers.adaptive import AdaptiveChunker
     from chunkers.registry import build
     from chunkers.tokens import TokenMap, count_with_context
 
     route = strategy.policy.route(subject.facts)
     chunker = build(route.chunker, route.parameters, max_tokens=strategy.max_tokens)
     text = subject.document.text
+    result: dict[str, Any] = {}
+    if not chunks and not (isinstance(chunker, AdaptiveChunker) and text):
+        return result
     tokens = TokenMap(text, strategy.encoding)
-    return [
-        {
-            "start": span.start,
-            "end": span.end,
-            "level": span.level,
-            "tokens": count_with_context(tokens, span),
-            "heading_path": list(span.heading_path),
-            "context": span.context,
-            "text": text[span.start : span.end],
-        }
-        for span in chunker.spans(subject.document, tokens)
-    ]
+    if isinstance(chunker, AdaptiveChunker) and text:
+        steps = chunker.steps(subject.document, tokens)
+        result["size"] = [step._asdict() for step in steps]
+        result["target_tokens"] = steps[-1].tokens
+    if not chunks:
+        return result
+    return result | {
+        "chunks": [
+            {
+                "start": span.start,
+                "end": span.end,
+                "level": span.level,
+                "granularity": span.granularity,
+                "parent": span.parent,
+                "tokens": count_with_context(tokens, span),
+                "heading_path": list(span.heading_path),
+                "context": span.context,
+                "text": text[span.start : span.end],
+            }
+            for span in chunker.spans(subject.document, tokens)
+        ]
+    }
 
 
 def _subject(config: Config, target: str, *, with_text: bool) -> Subject:
@@ -121,12 +137,13 @@ def _from_lake(config: Config, row: dict[str, Any], with_text: bool) -> Subject:
         note = f"rejected by {error['stage']}: {error['error_class']}: {error['message']}"
     text = ""
     blocks: list[Block] = []
-    if with_text:
-        if row["content_seq"] is None:
-            raise TerminalError(f"{row['source_uri']} has no text to chunk: {note}")
+    if row["content_seq"] is not None:
         text, blocks = _content(Lake(config.lake), row["document_id"], row["content_seq"])
+    elif with_text:
+        raise TerminalError(f"{row['source_uri']} has no text to chunk: {note}")
     parser = row["parser"]
-    facts = document_facts(row, source_roots(config.sources))
+    shape = shape_of(blocks) if row["content_seq"] is not None else None
+    facts = document_facts(row, source_roots(config.sources), shape)
     document = Document(
         text=text,
         blocks=blocks,
@@ -192,6 +209,7 @@ def _from_file(config: Config, path: Path) -> Subject:
         size_bytes=len(data),
         language=parsed.language,
         labels=labels,
+        shape=shape_of(parsed.blocks),
     )
     document = Document(
         text=parsed.text,

@@ -8,6 +8,7 @@ from lineage.records import embedded_text
 from pipelines.config import Config
 from pipelines.facts import document_facts, document_key, source_roots
 from pipelines.queries.find import document_row, find_chunk
+from pipelines.shapes import read_shapes
 from pipelines.tables import Lake
 from pipelines.tables.lake import by_file
 from pipelines.tables.reading import content_places, read_rows
@@ -34,6 +35,10 @@ def trace(config: Config, chunk_id: str, strategy: str | None = None) -> dict[st
     encoding = lineage.get("encoding") or config.strategy(name).encoding
     tokens = count_tokens(embedded_text(chunk["context"] or "", chunk["text"]), encoding)
     policy = config.strategy(name).policy
+    shape = None
+    if policy.needs_shape and document["content_seq"] is not None:
+        contents = {chunk["document_id"]: document["content_seq"]}
+        shape = read_shapes(lake.documents, contents).get(chunk["document_id"])
     return {
         "chunk_id": chunk["chunk_id"],
         "strategy": name,
@@ -44,6 +49,7 @@ def trace(config: Config, chunk_id: str, strategy: str | None = None) -> dict[st
             for key in ("start", "end", "ordinal", "level", "granularity", "parent_chunk_id",
                         "overlap_chars", "page_first", "page_last")
         },
+        "parents": parents_of(lake, name, chunk),
         "heading_path": chunk["heading_path"],
         "size": {"tokens": chunk["token_count"], "max_tokens": chunk["max_tokens"],
                  "characters": len(chunk["text"]), "encoding": encoding},
@@ -67,7 +73,7 @@ def trace(config: Config, chunk_id: str, strategy: str | None = None) -> dict[st
             "version": lineage.get("chunker_version"),
             "rule": lineage.get("rule"),
             "parameters_hash": lineage.get("parameters_hash"),
-            "rule_now": policy.route(document_facts(document, roots)).rule,
+            "rule_now": policy.route(document_facts(document, roots, shape)).rule,
         },
         "acl": chunk["acl"],
         "labels": chunk["labels"],
@@ -86,6 +92,23 @@ def trace(config: Config, chunk_id: str, strategy: str | None = None) -> dict[st
             "source_unchanged": lineage.get("source_version") == document["source_version"],
         },
     }  # fmt: skip
+
+
+def parents_of(lake: Lake, strategy: str, chunk: dict[str, Any]) -> list[dict[str, Any]]:
+    """The larger chunks around a chunk, the nearest first."""
+    if chunk["parent_chunk_id"] is None:
+        return []
+    columns = ["chunk_id", "document_id", "parent_chunk_id", "level", "granularity", "start", "end",
+               "token_count", "text"]  # fmt: skip
+    found: dict[str, dict[str, Any]] = {}
+    for rows in lake.chunks(strategy).chunk_batches({chunk["document_id"]: chunk["seq"]}, columns):
+        found |= {row["chunk_id"]: row for row in rows.to_pylist()}
+    parents: list[dict[str, Any]] = []
+    above = chunk["parent_chunk_id"]
+    while above in found and len(parents) < len(found):
+        parents.append(found[above])
+        above = found[above]["parent_chunk_id"]
+    return parents
 
 
 def document_text(lake: Lake, document_id: str, content_seq: int | None) -> str | None:

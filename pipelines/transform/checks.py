@@ -52,15 +52,46 @@ def check_spans(document: Document, spans: Sequence[Span]) -> None:
 
 
 def check_cap(spans: Sequence[Span], counts: Sequence[int], max_tokens: int) -> None:
-    """The hard cap, context included.
+    """The hard cap, context included: the strategy's, and for larger spans around others their own.
 
     Raises:
         BrokenPromise: `cap_violation`, with the span and its size.
     """
     for number, (span, count) in enumerate(zip(spans, counts, strict=True)):
-        if count > max_tokens:
+        cap = cap_of(span, max_tokens)
+        if count > cap:
             raise BrokenPromise(
                 "cap_violation",
                 f"span {number} [{span.start}:{span.end}] has {count} tokens with its context, "
-                f"above the cap of {max_tokens}",
+                f"above the cap of {cap}",
+            )
+
+
+def cap_of(span: Span, max_tokens: int) -> int:
+    """The cap that a span is held to. Only what is around other spans may have a larger one."""
+    if span.max_tokens is None:
+        return max_tokens
+    return span.max_tokens if span.level else min(span.max_tokens, max_tokens)
+
+
+def check_parents(spans: Sequence[Span]) -> None:
+    """Parents are around their children, and of a higher level.
+
+    Raises:
+        BrokenPromise: `span_violation`, with the span and its parent.
+    """
+    for number, span in enumerate(spans):
+        if span.parent is None:
+            continue
+        parent = spans[span.parent] if 0 <= span.parent < len(spans) else None
+        if (
+            parent is None
+            or parent.level <= span.level
+            or not parent.start <= span.start < span.end <= parent.end
+        ):
+            around = f"[{parent.start}:{parent.end}]" if parent else "which is not there"
+            raise BrokenPromise(
+                "span_violation",
+                f"span {number} [{span.start}:{span.end}] is not inside its parent "
+                f"{span.parent}, {around}",
             )

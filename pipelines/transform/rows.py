@@ -14,6 +14,7 @@ import pyarrow as pa
 from chunkers.spans import Span
 from lineage import Block, Document, ErrorInfo, Quality, chunk_id, record_dict
 from lineage.schemas import CHUNKS
+from pipelines.transform.checks import cap_of
 from pipelines.transform.plan import Action
 
 _PER_DOCUMENT = ("document_id", "acl", "labels", "lineage", "data_type")
@@ -106,7 +107,7 @@ class ChunkRows:
                 text=text,
                 context=span.context,
                 token_count=counts[ordinal],
-                max_tokens=self.stamp.max_tokens,
+                max_tokens=cap_of(span, self.stamp.max_tokens),
                 heading_path=list(span.heading_path),
                 page_first=first,
                 page_last=last,

@@ -16,11 +16,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from chunkers.registry import build
+from chunkers.shape import Shape
 from lineage import ConfigError
 from pipelines.budget import BudgetExceeded, Meter, usage_value
 from pipelines.config import Config, StrategyConfig
 from pipelines.facts import document_facts, source_roots
 from pipelines.options import RunOptions
+from pipelines.shapes import read_shapes
 from pipelines.tables import ChunkTable, Lake, Table, content_places, newest_documents
 from pipelines.tracking import Publisher
 from pipelines.transform.figures import Figures, merge_by_type
@@ -237,7 +239,17 @@ def plan_strategy(
     roots = source_roots(config.sources)
     router = router_of(strategy)
     changed = newest_documents(documents, DOCUMENT_COLUMNS, after_seq=position or None)
-    return plan(changed, chunks.headers(), lambda row: router.route(document_facts(row, roots)))
+    shapes: dict[str, Shape] = {}
+    if strategy.policy.needs_shape:
+        contents = zip(
+            changed["document_id"].to_pylist(), changed["content_seq"].to_pylist(), strict=True
+        )
+        shapes = read_shapes(documents, {key: seq for key, seq in contents if seq is not None})
+    return plan(
+        changed,
+        chunks.headers(),
+        lambda row: router.route(document_facts(row, roots, shapes.get(row["document_id"]))),
+    )
 
 
 def _portions(actions: Sequence[Action], size: int) -> Iterator[tuple[Action, ...]]:

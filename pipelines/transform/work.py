@@ -5,6 +5,7 @@ The process reads the text from the lake and writes the chunks to it, so neither
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,7 @@ from lineage import Block, Document, ErrorInfo, Quality
 from pipelines.pool import ProcessPool
 from pipelines.storage import Storage
 from pipelines.tables import Part, PartWriter, Place, read_rows
-from pipelines.transform.checks import BrokenPromise, check_cap, check_spans
+from pipelines.transform.checks import BrokenPromise, check_cap, check_parents, check_spans
 from pipelines.transform.figures import Figures
 from pipelines.transform.plan import Action, Routed
 from pipelines.transform.rows import ChunkRows, RowStamp, document_of
@@ -136,16 +137,15 @@ def blocks_of(column: pa.ChunkedArray) -> Iterator[list[Block]]:
 
 
 @lru_cache(maxsize=64)
-def _chunker(name: str, parameters: tuple[tuple[str, Any], ...], max_tokens: int) -> Any:
-    return build(name, dict(parameters), max_tokens=max_tokens)
+def _chunker(name: str, parameters: str, max_tokens: int) -> Any:
+    return build(name, json.loads(parameters), max_tokens=max_tokens)
 
 
 def chunker_of(routed: Routed, max_tokens: int) -> Any:
     """The chunker of a route, built once per process."""
-    try:
-        return _chunker(routed.chunker, tuple(sorted(routed.parameters.items())), max_tokens)
-    except TypeError:  # a parameter that is a list or a mapping
-        return build(routed.chunker, routed.parameters, max_tokens=max_tokens)
+    # As JSON, because parameters may hold lists and mappings, which have no hash.
+    parameters = json.dumps(routed.parameters, sort_keys=True)
+    return _chunker(routed.chunker, parameters, max_tokens)
 
 
 def chunk_document(
@@ -160,6 +160,7 @@ def chunk_document(
         tokens = TokenMap(text, stamp.encoding)
         spans = chunker.spans(document, tokens)
         check_spans(document, spans)
+        check_parents(spans)
         counts = [count_with_context(tokens, span) for span in spans]
         check_cap(spans, counts, stamp.max_tokens)
     except BrokenPromise as error:

@@ -69,7 +69,7 @@ def test_other_parameters_go_to_the_chunker() -> None:
     [
         ({"chunker": "optmal"}, "did you mean 'optimal'"),
         ({"chunker": "fixed", "targt_tokens": 3}, "unknown parameter 'targt_tokens'"),
-        ({"target_tokens": "many"}, "target_tokens must be a whole number, not 'many'"),
+        ({"target_tokens": "many"}, "target_tokens must be a whole number, `auto`"),
         ({"target_tokens": 600}, "more than max_tokens allows"),
         ({"target_tokens": True}, "must be a whole number"),
         ({"max_tokens": 3}, "max_tokens must be from 8 up"),

@@ -96,9 +96,9 @@ def test_a_covered_rule_never_matches_alone(
     """`covers` is what forbids a rule, so it must never be wrong: facts are the counter-example."""
     one = policy({"name": "a", "when": first, "use": "fixed"}).rules[0]
     two = policy({"name": "b", "when": second, "use": "fixed"}).rules[0]
-    if one.covers(two) and not two.failed(facts):
+    if one.covers(two.conditions) and not two.failed(facts):
         assert not one.failed(facts)
-    assert one.covers(one)
+    assert one.covers(one.conditions)
 
 
 @given(st.permutations(["data_type", "language", "path"]))
@@ -226,7 +226,12 @@ BAD: list[tuple[Any, tuple[str | int, ...], str]] = [
     ([], (), "must be a mapping"),
     ({}, ("default",), "is missing; for example"),
     ({"default": "fixed", "rule": []}, ("rule",), "did you mean 'rules'?"),
-    ({"default": "fixed", "profiles": {}}, ("profiles",), "not supported yet"),
+    ({"default": "fixed", "profiles": []}, ("profiles",), "must be a mapping of profiles"),
+    (
+        {"default": {"chunker": "fixed", "profile": "lokup"}, "profiles": {"lookup": {}}},
+        ("profiles", "lookup"),
+        "must be a mapping such as",
+    ),
     ({"default": {"target_tokens": 3}}, ("default", "chunker"), "for example `chunker: structure`"),
     ({"default": "fixed", "rules": {}}, ("rules",), "must be a list of rules"),
     ({"default": "fixed", "rules": "x"}, ("rules",), "must be a list of rules"),
@@ -338,5 +343,7 @@ def test_the_built_in_policy_is_sound_and_equals_the_shipped_file() -> None:
     routes = {name: built_in.route(Facts(name)).chunker for name in DATA_TYPES}
     assert routes["code"] == "code"
     assert routes["table"] == routes["spreadsheet"] == "table"
-    assert routes["log"] == "structure"
+    assert routes["log"] == routes["structured"] == "records"
+    assert routes["email"] == routes["transcript"] == "conversation"
+    assert routes["slides"] == "slides"
     assert routes["markdown"] == routes["pdf"] == routes["html"] == "optimal"
