@@ -242,7 +242,7 @@ def _groups(
     if not children:
         return
     places = [*(child.start for child in children), children[-1].end]
-    sizes: list[int] = tokens.indices(places).tolist()
+    sizes = tokens.indices(places)
     paths = [child.heading_path for child in children]
 
     def walk(low: int, high: int, depth: int) -> Iterator[tuple[int, int]]:
