@@ -144,6 +144,26 @@ class Acl:
             not principal.groups.isdisjoint(self.allow_groups)
         )
 
+    def narrowed(self, other: Acl) -> Acl:
+        """Rights that permit nobody whom this ACL or `other` refuses; found where these were.
+
+        They may permit fewer than both do: no list says "allowed by name here, and through a
+        group there", so such a caller is left out.
+        """
+        if self.fingerprint == other.fingerprint:
+            return self
+        if "unknown" in (self.state, other.state):
+            return Acl.unknown(self.origin)
+        denied = {name: getattr(self, name) + getattr(other, name) for name in _LISTS[2:]}
+        explicit = [acl for acl in (self, other) if acl.state == "explicit"]
+        if not explicit:
+            return Acl("public", **denied, origin=self.origin)
+        allowed = {
+            name: tuple(set.intersection(*(set(getattr(acl, name)) for acl in explicit)))
+            for name in _LISTS[:2]
+        }
+        return Acl("explicit", **allowed, **denied, origin=self.origin)
+
     def with_origin(self, origin: str) -> Acl:
         """The same rights, found at `origin`."""
         return replace(self, origin=origin)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from lineage import MissingExtra, TerminalError
+from lineage import ConfigError, MissingExtra, TerminalError
 from pipelines.options import RunOptions
 from pipelines.progress import Progress
 
@@ -90,6 +90,24 @@ def runs_locally(beam_args: Sequence[str]) -> bool:
     return not runners or runners[-1] == LOCAL_RUNNER
 
 
+def check_running_mode(beam_args: Sequence[str]) -> None:
+    """Refuse Beam's own worker processes on this machine.
+
+    Its local runner waits for ever for one that was killed. `--workers` starts processes as well,
+    and those are watched.
+
+    Raises:
+        ConfigError: the options ask for them.
+    """
+    text = " ".join(beam_args).replace("=", " ")
+    if runs_locally(beam_args) and "--direct_running_mode multi_processing" in text:
+        raise ConfigError(
+            "--direct_running_mode=multi_processing is not supported: Beam's local runner never "
+            "ends when one of its worker processes is killed. Use `--workers N` before the `--`: "
+            "it starts N processes that are watched and replaced"
+        )
+
+
 def run_pipeline(build: Callable[[beam.Pipeline], Any], options: RunOptions) -> None:
     """Build a pipeline, run it and wait for its end.
 
@@ -107,6 +125,7 @@ def run_pipeline(build: Callable[[beam.Pipeline], Any], options: RunOptions) -> 
             "pip install 'gristmill[ingest]'"
         ) from error
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
+    check_running_mode(options.beam_args)
     if runs_locally(options.beam_args):
         from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 

@@ -161,11 +161,14 @@ def _give_up_tracking(done: Mapping[str, Any]) -> None:
 
 
 def exit_code(summaries: Any) -> int:
-    """A budget at its limit outranks deletions held back, and those rejects of this run."""
+    """A budget at its limit outranks deletions held back, and those rejects of this run.
+
+    A listing that broke off counts as deletions held back, whatever it hid.
+    """
     summaries = [summary.as_dict() for summary in summaries]
     if any(summary.get("stopped") for summary in summaries):
         return STOPPED
-    if any(summary.get("held") for summary in summaries):
+    if any(summary.get("held") or summary.get("incomplete") for summary in summaries):
         return HELD
     return WITH_REJECTS if any(summary.get("rejected") for summary in summaries) else DONE
 
@@ -252,6 +255,9 @@ def _next_steps(
     moved = written or values.get("load", {}).get("documents")
     end = "stopped" if any(value.get("stopped") for value in values.values()) else "done"
     pairs = [(end, f"{'' if moved else 'nothing had changed, '}{seconds:.1f} s")]
+    rights = values.get("ingest", {}).get("acl_as_of")
+    if rights is not None:
+        pairs.append(("rights as of", f"{rights:%Y-%m-%d %H:%M:%S} UTC, the oldest"))
     if any(value.get("rejected") for value in values.values()):
         pairs.append(("rejects", f"gristmill rejects {path}"))
     if "load" in values:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -24,6 +25,7 @@ _NAMED = 3
 
 ActionKind = Literal["acl", "delete", "reject", "fetch"]
 _ORDER: Mapping[str, int] = {"acl": 0, "delete": 1, "reject": 2, "fetch": 3}
+"""Rights first. Among what is fetched, documents whose rights changed as well come first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,13 @@ class Action:
     listed: Listed | None
     known: int | None
     """Row of the known state, or null for a document never seen or deleted since."""
+    rights: bool = False
+    """Whether the rights of a known document are no longer the known ones."""
+
+    @property
+    def urgency(self) -> tuple[int, bool]:
+        """What to sort by, so that a revocation waits for no content."""
+        return _ORDER[self.kind], not self.rights
 
 
 @dataclass(slots=True)
@@ -70,6 +79,16 @@ class Known:
             ],
         )
 
+    def rights_differ(self, row: int, listed: Listed) -> bool:
+        """Whether a listed document's ACL or labels are others than those known."""
+        return self.acl[row] != listed.acl.fingerprint or self.labels[row] != dict(listed.labels)
+
+    def oldest_acl(self, rows: Iterable[int]) -> datetime | None:
+        """When the rights of some rows were resolved, the longest ago; null without rows."""
+        values = self.rows["acl_as_of"].take(pa.array(list(rows), pa.int64()))
+        oldest: datetime | None = pc.min(values).as_py()
+        return oldest
+
     def acls(self) -> dict[str, Acl]:
         """The ACLs of this source's documents by their origin."""
         origins = pc.struct_field(self.rows["acl"], "origin").to_pylist()
@@ -94,6 +113,12 @@ class Plan:
     held: int
     """Known documents that were not listed and are kept by the guard."""
     unknown_acl: int
+    missing: int = 0
+    """Known documents that were not listed."""
+    complete: bool = True
+    """Whether the listing came to its end."""
+    oldest_acl: datetime | None = None
+    """When the rights of the documents that are held were resolved, the longest ago."""
     notes: tuple[str, ...] = ()
 
 
@@ -163,7 +188,8 @@ def plan_source(
         if kind is None:
             count["unchanged"] += 1
         else:
-            actions.append(Action(kind, source, identifier, listed, row))
+            rights = row is not None and known.rights_differ(row, listed)
+            actions.append(Action(kind, source, identifier, listed, row, rights))
     missing = [identifier for identifier in known.index if identifier not in seen]
     problem = failure()
     reason = guard.holds(
@@ -186,13 +212,16 @@ def plan_source(
             f"source {source!r}: {reason}, so {len(missing)} deletions are held back; "
             "run once with --allow-deletes if they are meant"
         )
-    actions.sort(key=lambda action: _ORDER[action.kind])
+    actions.sort(key=lambda action: action.urgency)
     return Plan(
         actions=tuple(actions),
         listed=len(seen),
         unchanged=count["unchanged"],
         held=len(missing) if reason else 0,
         unknown_acl=count["unknown"],
+        missing=len(missing),
+        complete=problem is None,
+        oldest_acl=known.oldest_acl(known.index[i] for i in missing) if reason else None,
         notes=tuple(notes),
     )
 
@@ -214,7 +243,7 @@ def _decide(
         return "reject" if listed.problem else "fetch"
     moved = known.version[row] != listed.version
     rejected = known.op[row] == "reject"
-    rights = known.acl[row] != listed.acl.fingerprint or known.labels[row] != dict(listed.labels)
+    rights = known.rights_differ(row, listed)
     if listed.problem:
         same = rejected and known.error_class[row] == listed.problem[0] and not moved
         return None if same and not rights else "reject"

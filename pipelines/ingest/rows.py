@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
-from lineage import TRANSIENT_CLASSES
+from lineage import TRANSIENT_CLASSES, Acl
 from lineage.schemas import BLOCKS, DOCUMENTS
 from pipelines.ingest.plan import SMALL_COLUMNS, Action
 from pipelines.ingest.sources.base import Listed
@@ -75,7 +75,8 @@ def same_content_row(
 ) -> dict[str, Any]:
     """A document whose bytes did not change: `acl` when its rights did, else `touch`.
 
-    A document that stays rejected keeps its `reject`, with the rights as they are now.
+    A document that stays rejected keeps its `reject`, with the rights as they are now; if it
+    still serves older content, as far as they narrow those that it had.
     """
     assert action.listed is not None
     listed = action.listed
@@ -84,10 +85,19 @@ def same_content_row(
     row["size_bytes"] = known["size_bytes"] if listed.size is None else listed.size
     if known["op"] == "reject" and action.kind == "acl":
         row["op"] = "reject"
+        if known["content_seq"] is not None:
+            row["acl"] = _narrowed(known, listed)
     else:
         row["op"] = "acl" if rights_differ else "touch"
         row["error"] = None
     return row
+
+
+def same_rights(row: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
+    """Whether two rows of a document carry the same ACL and the same labels."""
+    return bool(row["acl"]["fingerprint"] == known["acl"]["fingerprint"]) and dict(
+        row["labels"] or ()
+    ) == dict(known["labels"] or ())
 
 
 def delete_row(known: dict[str, Any], stamp: RowStamp) -> dict[str, Any]:
@@ -112,7 +122,11 @@ def reject_row(
     outcome: ParseOutcome | None = None,
     sha256: str | None = None,
 ) -> dict[str, Any]:
-    """A document that failed. A transient failure keeps the last good content in force."""
+    """A document that failed. A transient failure keeps the last good content in force.
+
+    The rights that were listed are those of content that could not be read. What is kept is older,
+    and may have been meant for fewer: it gets no reader whom it did not have.
+    """
     assert action.listed is not None
     keep = known is not None and error_class in TRANSIENT_CLASSES
     row = dict(known) if keep and known is not None else {}
@@ -131,10 +145,16 @@ def reject_row(
     }
     if keep and known is not None:
         row["media_type"] = known["media_type"]
+        if known["content_seq"] is not None:
+            row["acl"] = _narrowed(known, action.listed)
     else:
         row["content_sha256"] = sha256
         row["parser"] = _parser(outcome) if outcome is not None else None
     return row
+
+
+def _narrowed(known: dict[str, Any], listed: Listed) -> dict[str, Any]:
+    return Acl.from_dict(known["acl"]).narrowed(listed.acl).with_origin(listed.acl.origin).as_dict()
 
 
 def _parser(outcome: ParseOutcome) -> dict[str, str] | None:

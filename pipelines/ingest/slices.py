@@ -18,6 +18,7 @@ from pipelines.ingest.rows import (
     delete_row,
     reject_row,
     same_content_row,
+    same_rights,
     small_table,
     upsert_row,
 )
@@ -157,7 +158,11 @@ class SliceIngest:
             self._count(action, "deleted")
         elif action.kind == "acl":
             assert known is not None
-            self._add_small(same_content_row(action, known, self._work.stamp, rights_differ=True))
+            row = same_content_row(action, known, self._work.stamp, rights_differ=True)
+            if same_rights(row, known):
+                self._count(action, "unchanged")
+                return
+            self._add_small(row)
             self._count(action, "acl")
         else:
             assert action.listed is not None
@@ -218,27 +223,25 @@ class SliceIngest:
         sha256: str | None = None,
     ) -> None:
         known = self._known(action)
-        assert action.listed is not None
+        row = reject_row(
+            action,
+            known,
+            error_class,
+            message,
+            self._work.stamp,
+            outcome=outcome,
+            sha256=sha256,
+        )
         if (
             known is not None
             and known["op"] == "reject"
             and error_class in TRANSIENT_CLASSES
             and known["error"]["error_class"] == error_class
-            and known["acl"]["fingerprint"] == action.listed.acl.fingerprint
+            and same_rights(row, known)
         ):
             self._count(action, "unchanged")
             return
-        self._add_small(
-            reject_row(
-                action,
-                known,
-                error_class,
-                message,
-                self._work.stamp,
-                outcome=outcome,
-                sha256=sha256,
-            )
-        )
+        self._add_small(row)
         self._count(action, "rejected")
 
     def _parse(

@@ -8,13 +8,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from lineage import ConfigError, MissingExtra, ParserInfo, TransientError
+from lineage import ConfigError, MissingExtra, ParserInfo, TerminalError, TransientError
 from pipelines.budget import BudgetExceeded, Meter, usage_value
 from pipelines.config import Config, SourceConfig
 from pipelines.ingest.identity import Names
@@ -26,6 +26,8 @@ from pipelines.tables import Lake, Table, newest_documents
 from pipelines.usage import Ledger, Usage
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from pipelines.ingest.rows import RowStamp
     from pipelines.ingest.slices import Slice
     from pipelines.pool import ProcessPool
@@ -57,6 +59,11 @@ class IngestSummary:
     """What the run cost, by the labels that pay; see `pipelines.budget.usage_value`."""
     stopped: str | None = None
     """Why the run ended before its plan did, when the budget was at its limit."""
+    acl_as_of: datetime | None = None
+    """When the oldest rights in force were resolved: those of listed documents are of this run,
+    those of documents that it did not see are older."""
+    incomplete: int = 0
+    """Sources whose listing did not come to its end."""
 
     @property
     def held(self) -> int:
@@ -75,6 +82,8 @@ class IngestSummary:
             "rows_written": self.rows_written,
             "version": self.version,
             "unknown_acl": self.unknown_acl,
+            "acl_as_of": self.acl_as_of,
+            "incomplete": self.incomplete,
             "sources": self.sources,
             "usage": self.usage,
             "stopped": self.stopped,
@@ -88,11 +97,17 @@ class Sources:
     opened: dict[str, Source] = field(default_factory=dict)
     plans: dict[str, Plan] = field(default_factory=dict)
     known: dict[str, Known] = field(default_factory=dict)
+    seq: int = 0
+    """The commit of the documents table that the plans are based on."""
+    listed_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    """When the first listing began."""
+    left_acl: datetime | None = None
+    """When the rights of documents of sources that are not configured were resolved."""
 
     def actions(self) -> list[Action]:
         """What is to be done, over all sources: rights and deletions first."""
         actions = [action for plan in self.plans.values() for action in plan.actions]
-        return sorted(actions, key=lambda action: action.kind == "fetch")
+        return sorted(actions, key=lambda action: action.urgency)
 
 
 def run(config: Config, options: RunOptions) -> IngestSummary:
@@ -114,6 +129,7 @@ def run(config: Config, options: RunOptions) -> IngestSummary:
     actions = sources.actions()
     options.progress.stage("ingest", len(actions))
     done: list[Batch] = []
+    left = actions
     stopped = None
     size = options.batch or config.batch.documents
     with ExitStack() as stack:
@@ -126,8 +142,11 @@ def run(config: Config, options: RunOptions) -> IngestSummary:
                 break
             batch = _run_batch(config, options, table, consumer, sources, members, pool)
             meter.record("ingest", batch.batch_id, Ledger.from_value(batch.facts["usage"]))
+            if batch.parts:
+                sources.seq = batch.seq
             done.append(batch)
-    return _summary(config, table, sources, done, notes, stopped)
+            left = left[len(members) :]
+    return _summary(config, table, sources, done, notes, stopped, left)
 
 
 def plan_sources(config: Config, table: Table, options: RunOptions) -> Sources:
@@ -138,7 +157,7 @@ def plan_sources(config: Config, table: Table, options: RunOptions) -> Sources:
         TransientError: a source that does not answer.
     """
     state = newest_documents(table, SMALL_COLUMNS)
-    sources = Sources()
+    sources = Sources(seq=table.seq, left_acl=_left_acl(config, state))
     for source in config.sources:
         options.progress.note(f"listing {source.uri}")
         sources.opened[source.name] = open_source(source)
@@ -259,7 +278,7 @@ def _run_batch(
     from pipelines.ingest.pipeline import Ingest
     from pipelines.ingest.rows import RowStamp
 
-    batch = table.begin(consumer, table.seq + 1, options.run_id)
+    batch = table.begin(consumer, sources.seq + 1, options.run_id, after=sources.seq)
     stamp = RowStamp(
         config.name, batch.seq, options.run_id, datetime.now(UTC), config.budget.labels
     )
@@ -278,7 +297,7 @@ def _run_batch(
             progress=ProgressHandle.to(options.progress),
         )
         run_pipeline(lambda pipeline: pipeline | "Ingest" >> ingest, options)
-    finished = table.manifests.read(batch.batch_id)
+    finished = table.finished(batch)
     if finished.parts:
         table.commit(finished)
     else:
@@ -320,6 +339,7 @@ def _summary(
     done: Sequence[Batch],
     notes: Sequence[str],
     stopped: str | None,
+    left: Sequence[Action],
 ) -> IngestSummary:
     per_source: dict[str, dict[str, int]] = {}
     rows = sum(part.rows for batch in done for part in batch.parts)
@@ -329,6 +349,7 @@ def _summary(
         for batch in done:
             counts.update(batch.facts["counts"].get(source.name, {}))
         per_source[source.name] = {name: counts[name] for name in COUNTS}
+        check_counts(source.name, per_source[source.name], plan.missing, left)
     ledger = Ledger(config.budget.labels)
     for batch in done:
         ledger = ledger.merge(Ledger.from_value(batch.facts["usage"]))
@@ -343,4 +364,51 @@ def _summary(
         ledger=ledger,
         usage=usage_value(config, ledger),
         stopped=stopped,
+        acl_as_of=_oldest_acl(sources),
+        incomplete=sum(not plan.complete for plan in sources.plans.values()),
     )
+
+
+def check_counts(
+    source: str, counts: Mapping[str, int], missing: int, left: Sequence[Action] = ()
+) -> None:
+    """Make sure that every document is accounted for, once.
+
+    Every listed one is new, changed, acl, touched, unchanged or rejected, and every known one
+    that was not listed (`missing` of them) is deleted or held; or it is among the actions that a
+    budget at its limit has `left` undone.
+
+    Raises:
+        TerminalError: the counts do not add up; what was committed stays.
+    """
+    outcomes = ("new", "changed", "acl", "touched", "unchanged", "rejected")
+    undone = Counter(action.kind == "delete" for action in left if action.source == source)
+    found = sum(counts[name] for name in outcomes) + undone[False]
+    gone = counts["deleted"] + counts["held"] + undone[True]
+    if found == counts["listed"] and gone == missing:
+        return
+    terms = " + ".join(f"{counts[name]} {name}" for name in outcomes)
+    raise TerminalError(
+        f"source {source!r}: the counts of this run do not add up: {counts['listed']} listed, and "
+        f"{terms} = {found}; {missing} known and not listed, and {counts['deleted']} deleted + "
+        f"{counts['held']} held = {gone}. What was committed stays. This is a fault in gristmill: "
+        "run `gristmill verify --sources` to see which documents it concerns"
+    )
+
+
+def _left_acl(config: Config, state: pa.Table) -> datetime | None:
+    """The oldest `acl_as_of` of documents that no configured source can list."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    names = pa.array([source.name for source in config.sources], pa.string())
+    left = pc.and_(pc.invert(pc.is_in(state["source"], names)), pc.is_valid(state["content_seq"]))
+    oldest: datetime | None = pc.min(state.filter(left)["acl_as_of"]).as_py()
+    return oldest
+
+
+def _oldest_acl(sources: Sources) -> datetime | None:
+    found = [plan.oldest_acl for plan in sources.plans.values()] + [sources.left_acl]
+    if any(plan.listed for plan in sources.plans.values()):
+        found.append(sources.listed_at)
+    return min((value for value in found if value is not None), default=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +26,17 @@ from pipelines.load.rows import (
     replacement_rows,
     rights_rows,
 )
-from pipelines.load.sink import Change, Delete, Hit, LeaseLike, Replace, SetAcl, nearest
+from pipelines.load.sink import (
+    Change,
+    Delete,
+    Hit,
+    LeaseLike,
+    Narrow,
+    Replace,
+    SetAcl,
+    nearest,
+)
+from pipelines.steps import step
 
 if TYPE_CHECKING:
     from lancedb.table import Table
@@ -133,10 +144,18 @@ class LanceSink:
                 return
             table = self._create()
         for start in range(0, len(gone), _IDS_PER_FILTER):
-            table.delete(_among(gone[start : start + _IDS_PER_FILTER]))
+            with step("sink-delete"):
+                table.delete(_among(gone[start : start + _IDS_PER_FILTER]))
+        rights += _narrowed(table, [change for change in batch if isinstance(change, Narrow)])
         if rights:
-            table.merge_insert("document_id").when_matched_update_all().execute(rights_rows(rights))
+            merge = table.merge_insert("document_id").when_matched_update_all()
+            with step("sink-rights"):
+                merge.execute(rights_rows(rights))
         if replaced:
+            self._replace(table, replaced)
+
+    def _replace(self, table: Table, replaced: Sequence[Replace]) -> None:
+        with step("sink-replace"):
             rows = replacement_rows(replaced, self.schema)
             among = _among([change.document_id for change in replaced])
             if not table.count_rows(among):
@@ -153,19 +172,20 @@ class LanceSink:
         if table is None:
             table = self._create()
         # Small files are joined before an index is made, not after: making it once is enough.
-        table.optimize(cleanup_older_than=_KEEP_VERSIONS)
-        self._index(table)
+        with step("sink-optimize"):
+            table.optimize(cleanup_older_than=_KEEP_VERSIONS)
+        with step("sink-index"):
+            self._index(table)
         table.checkout_latest()
-        position.write(
-            self.folder,
-            position.Position(
-                seq=position_,
-                origin=self.origin,
-                options=layout_fingerprint(self.schema, self.options),
-                table=TABLE,
-                version=table.version,
-            ),
+        reached = position.Position(
+            seq=position_,
+            origin=self.origin,
+            options=layout_fingerprint(self.schema, self.options),
+            table=TABLE,
+            version=table.version,
         )
+        with step("sink-position"):
+            position.write(self.folder, reached)
 
     def search(
         self, query: str, principal: Principal, limit: int, granularity: str | None = None
@@ -247,6 +267,10 @@ class LanceSink:
 
     def begin_rebuild(self) -> None:
         """See `Sink.begin_rebuild`: an index with other columns cannot be filled, and goes."""
+        with step("rebuild"):
+            self._begin_rebuild()
+
+    def _begin_rebuild(self) -> None:
         position.forget(self.folder)
         table = self._existing()
         if table is None:
@@ -329,6 +353,27 @@ def _check_ids(ids: Sequence[str]) -> None:
 
 def _among(ids: Sequence[str], column: str = "document_id") -> str:
     return f"{column} IN ({', '.join(literal(identifier) for identifier in ids)})"
+
+
+def _narrowed(table: Table, changes: Sequence[Narrow]) -> list[SetAcl]:
+    """What the ACLs that the index holds become, of those documents whose rights get fewer."""
+    wanted = {change.document_id: change.acl for change in changes}
+    ids = list(wanted)
+    held: dict[str, tuple[Acl, dict[str, str]]] = {}
+    columns = ["document_id", *_ACL_COLUMNS, "acl_origin", "labels_json"]
+    for start in range(0, len(ids), _IDS_PER_FILTER):
+        among = _among(ids[start : start + _IDS_PER_FILTER])
+        for rows in table.search().where(among).select(columns).to_batches():
+            for row in rows.to_pylist():
+                if row["document_id"] not in held:
+                    labels = json.loads(row["labels_json"] or "{}")
+                    held[row["document_id"]] = (_acl(row).with_origin(row["acl_origin"]), labels)
+    changed = []
+    for identifier, (acl, labels) in held.items():
+        fewer = acl.narrowed(wanted[identifier])
+        if fewer.fingerprint != acl.fingerprint:
+            changed.append(SetAcl(identifier, fewer, labels))
+    return changed
 
 
 def _acl(row: Mapping[str, Any]) -> Acl:

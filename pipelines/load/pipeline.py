@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
 from lineage import Acl, TerminalError
 from pipelines.beam import ProgressHandle, lend, run_pipeline
 from pipelines.load.rows import CHUNK_COLUMNS
-from pipelines.load.sink import Delete, LeaseLike, Replace, SetAcl, Sink
+from pipelines.load.sink import Delete, LeaseLike, Narrow, Replace, SetAcl, Sink
 
 if TYPE_CHECKING:
     import apache_beam as beam
@@ -44,8 +44,8 @@ class Unit:
 
     headers: pa.Table
     """Documents in the columns of `pipelines.load.plan.COLUMNS`."""
-    replace: bool
-    """Replace the documents' chunks, or only set their ACLs."""
+    kind: Literal["rights", "narrow", "replace"]
+    """Set the documents' ACLs, only narrow them, or replace their chunks."""
     delete: tuple[str, ...] = ()
 
 
@@ -84,8 +84,10 @@ def _apply_unit(target: Target) -> Any:
 def apply_unit(unit: Unit, table: ChunkTable, sink: Sink, target: Target) -> None:
     """Apply one unit."""
     headers = unit.headers
-    if unit.replace:
+    if unit.kind == "replace":
         apply_replacements(headers, table, sink, target.lease, target.progress)
+    elif unit.kind == "narrow":
+        apply_narrowing(headers, sink, target.lease)
     else:
         apply_revocations(unit.delete, headers, sink, target.lease)
         target.progress.advance(len(unit.delete))
@@ -100,6 +102,12 @@ def apply_revocations(
         SetAcl(identifier, acl, labels) for identifier, (acl, labels) in _rights(headers).items()
     ]
     sink.apply([*(Delete(identifier) for identifier in delete), *rights])
+
+
+def apply_narrowing(headers: pa.Table, sink: Sink, lease: LeaseLike) -> None:
+    """Take from what the sink holds of the documents in `headers` whom they no longer permit."""
+    lease.check()
+    sink.apply([Narrow(identifier, acl) for identifier, (acl, _) in _rights(headers).items()])
 
 
 def apply_replacements(

@@ -46,13 +46,26 @@ class SetAcl:
 
 
 @dataclass(frozen=True, slots=True)
+class Narrow:
+    """Of those who may read what the sink holds of a document, keep whom this ACL permits too.
+
+    It comes before a `Replace`, so that a revocation does not wait for the new chunks, and no one
+    reads the old chunks by rights that were given to the new ones. What is held may be of any
+    earlier load, so the sink goes by the ACL that it holds: `held.narrowed(acl)`. Labels stay.
+    """
+
+    document_id: str
+    acl: Acl
+
+
+@dataclass(frozen=True, slots=True)
 class Delete:
     """Remove all chunks of a document."""
 
     document_id: str
 
 
-Change: TypeAlias = Replace | SetAcl | Delete
+Change: TypeAlias = Replace | SetAcl | Narrow | Delete
 
 
 class LeaseLike(Protocol):

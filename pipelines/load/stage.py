@@ -102,7 +102,8 @@ def _catch_up(
     goal = table.seq
     if position == goal:
         return LoadSummary(version=goal)
-    if position is not None and position > goal:
+    if position is not None and not table.horizon <= position <= goal:
+        # The log does not go back so far, or the sink has seen more than there is.
         position = None
     if position is None:
         sink.begin_rebuild()
@@ -119,16 +120,17 @@ def _catch_up(
         lease=lease,
         progress=ProgressHandle.to(options.progress),
     )
-    # Rights first, also of documents whose chunks follow: a revocation does not wait for them.
-    first = [Unit(plan.set_acl.slice(0, 0), replace=False, delete=plan.delete)]
-    for rows in (plan.set_acl, plan.replace):
-        first += [Unit(part, replace=False) for part in rights_parts(rows)]
+    # Rights first, also of documents whose chunks follow: a revocation does not wait for them,
+    # but who was added to the readers was added to those of the new chunks.
+    first = [Unit(plan.set_acl.slice(0, 0), "rights", delete=plan.delete)]
+    first += [Unit(part, "rights") for part in rights_parts(plan.set_acl)]
+    first += [Unit(part, "narrow") for part in rights_parts(plan.replace)]
     if plan.delete or len(first) > 1:
         run_units(first, target, options)
     options.progress.advance(plan.set_acl.num_rows)
     size = options.batch or config.batch.documents
     for rows in plan.replacements(size):
-        run_units([Unit(rows, replace=True)], target, options)
+        run_units([Unit(rows, "replace")], target, options)
     lease.check()
     sink.commit(goal)
     return LoadSummary(

@@ -27,7 +27,7 @@ from pipelines.queries.forecast_work import Amounts, Probe, forecast_pool
 from pipelines.tables import Lake, Table, content_places, read_rows
 from pipelines.tables.lake import by_file
 from pipelines.transform.plan import Action as ChunkAction
-from pipelines.transform.stage import plan_strategy
+from pipelines.transform.stage import plan_strategy, start_position
 from pipelines.transform.work import blocks_of
 from pipelines.usage import Ledger, Usage
 
@@ -97,7 +97,7 @@ class _Population:
 
     def _behind(self, strategy: StrategyConfig) -> list[ChunkAction]:
         chunks = Lake(self.config.lake).chunks(strategy.name)
-        position = chunks.position(strategy.consumer()) or 0
+        position = start_position(strategy, self.table, chunks)
         if not self.table.exists or position == self.table.seq:
             return []
         return plan_strategy(self.config, strategy, self.table, chunks, position)

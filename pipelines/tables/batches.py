@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipelines.steps import step
 from pipelines.storage import Storage
 from pipelines.tables.parts import Part
 
@@ -61,7 +62,8 @@ class Manifests:
 
     def write(self, batch: Batch) -> None:
         """Record a finished batch."""
-        self.folder.write_bytes(f"{batch.batch_id}.json", batch.as_json())
+        with step("manifest-write"):
+            self.folder.write_bytes(f"{batch.batch_id}.json", batch.as_json())
 
     def read(self, batch_id: str) -> Batch:
         """A recorded batch.
@@ -84,4 +86,5 @@ class Manifests:
 
     def drop(self, batch_id: str) -> None:
         """Forget a batch that was committed, or never can be."""
-        self.folder.delete(f"{batch_id}.json")
+        with step("manifest-drop"):
+            self.folder.delete(f"{batch_id}.json")

@@ -30,6 +30,14 @@ HEADER_COLUMNS = (
 class ChunkTable(Table):
     """The chunk table of one strategy."""
 
+    def position(self, consumer: str) -> int | None:
+        """See `Table.position`; null when another consumer has written since.
+
+        A policy that was changed and changed back finds the chunks of the one in between: what
+        it had done before does not count any more.
+        """
+        return super().position(consumer) if self.is_last_writer(consumer) else None
+
     def headers(self, after_seq: int | None = None, columns: Sequence[str] = ()) -> pa.Table:
         """The newest header row of each document that changed after `after_seq` (of all without).
 

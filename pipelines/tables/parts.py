@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipelines.steps import step
 from pipelines.storage import Storage
 
 ROW_GROUP_BYTES = 4 << 20
@@ -88,8 +90,9 @@ class PartWriter:
         self._flush()
         if self._writer is None or self._sink is None:
             return None
-        self._writer.close()
-        self._sink.close()
+        with step("part-close"):
+            self._writer.close()
+            self._sink.close()
         size = self._table.size(self._path)
         if size is None:
             raise FileNotFoundError(f"part {self._table.uri}/{self._path} vanished after writing")
@@ -107,7 +110,9 @@ class PartWriter:
         """Drop the file, if there is one yet. It was never visible to a reader."""
         self._pending = []
         if self._sink is not None:
-            self._sink.close()
+            # What could not be written cannot be finished either; the first error is the one.
+            with suppress(OSError):
+                self._sink.close()
             self._table.delete(self._path)
 
     def _flush(self) -> None:
@@ -116,14 +121,20 @@ class PartWriter:
         rows = pa.concat_tables(self._pending)
         self._pending, self._pending_bytes = [], 0
         if self._writer is None:
-            filesystem, root = self._table.filesystem()
-            path = f"{root}/{self._path}"
+            self._open()
+        assert self._writer is not None
+        size = max(1, int(rows.num_rows * ROW_GROUP_BYTES / max(rows.nbytes, 1)))
+        with step("part-write"):
+            self._writer.write_table(rows, row_group_size=size)
+        self._rows += rows.num_rows
+
+    def _open(self) -> None:
+        filesystem, root = self._table.filesystem()
+        path = f"{root}/{self._path}"
+        with step("part-open"):
             if self._table.is_local:
                 filesystem.create_dir(path.rpartition("/")[0])
             self._sink = filesystem.open_output_stream(path)
             self._writer = pq.ParquetWriter(
                 self._sink, self._schema, compression="zstd", compression_level=1
             )
-        step = max(1, int(rows.num_rows * ROW_GROUP_BYTES / max(rows.nbytes, 1)))
-        self._writer.write_table(rows, row_group_size=max(step, 1))
-        self._rows += rows.num_rows

@@ -1,12 +1,14 @@
 """One Delta table that is an append-only change log, and its atomic commit.
 
-A commit carries two application transactions: `("seq", n)`, shared by all writers of the
-table and therefore its lock, and `(consumer, position)`, which says how far the consumer has
-read its input. Both and the rows become visible together, or not at all.
+A commit carries three application transactions: `("seq", n)`, shared by all writers of the
+table and therefore its lock; `(consumer, position)`, which says how far the consumer has read
+its input; and `("writer", number of the consumer)`, which says whose rows are the newest. They
+and the rows become visible together, or not at all.
 """
 
 from __future__ import annotations
 
+import hashlib
 import time
 import uuid
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ import pyarrow as pa
 
 from lineage import CommitConflict, TerminalError
 from lineage.schemas import check_version
+from pipelines.steps import step
 from pipelines.storage import Storage
 from pipelines.tables.batches import Batch, Manifests
 
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 _SEQ = "seq"
+_WRITER = "writer"
+HORIZON = "horizon"
+"""The transaction of a fold: up to which `seq` the log no longer tells what happened."""
 _VERSION_KEY = "gristmill.schema"
 
 
@@ -106,9 +112,21 @@ class Table:
         """Number of the last commit, 0 before the first."""
         return self.transaction(_SEQ) or 0
 
+    @property
+    def horizon(self) -> int:
+        """Up to which `seq` history was folded; 0 if it never was.
+
+        Whoever has read less far than this cannot learn from the log what was deleted since.
+        """
+        return self.transaction(HORIZON) or 0
+
     def position(self, consumer: str) -> int | None:
         """Up to which `seq` of its input `consumer` has written into this table."""
         return self.transaction(consumer)
+
+    def is_last_writer(self, consumer: str) -> bool:
+        """Whether the newest commit of rows is this consumer's."""
+        return self.transaction(_WRITER) == _number(consumer)
 
     def transaction(self, application: str) -> int | None:
         """The version that an application's transaction has in the snapshot."""
@@ -132,23 +150,34 @@ class Table:
             return
         from deltalake import DeltaTable
 
-        self.folder.make_folder()
-        DeltaTable.create(
-            self.folder.uri,
-            self.schema,
-            mode="ignore",
-            name=self.name,
-            configuration={_VERSION_KEY: self._schema_version},
-            storage_options=self.folder.delta_options(),
-            raise_if_key_not_exists=False,
-        )
+        with step("table-create"):
+            self.folder.make_folder()
+            DeltaTable.create(
+                self.folder.uri,
+                self.schema,
+                mode="ignore",
+                name=self.name,
+                configuration={_VERSION_KEY: self._schema_version},
+                storage_options=self.folder.delta_options(),
+                raise_if_key_not_exists=False,
+            )
         self.refresh()
 
-    def begin(self, consumer: str, position: int, run_id: str) -> Batch:
-        """An empty batch for the next commit; its rows must carry its `seq`."""
+    def begin(
+        self, consumer: str, position: int, run_id: str, *, after: int | None = None
+    ) -> Batch:
+        """An empty batch for the next commit; its rows must carry its `seq`.
+
+        Args:
+            consumer: whose position moves with it.
+            position: where to.
+            run_id: the run that writes it.
+            after: the commit that the batch's plan is based on; by default the snapshot's last.
+                If another one comes in between, the batch cannot be committed.
+        """
         return Batch(
             batch_id=uuid.uuid4().hex,
-            seq=self.seq + 1,
+            seq=(self.seq if after is None else after) + 1,
             consumer=consumer,
             position=position,
             run_id=run_id,
@@ -192,23 +221,23 @@ class Table:
             AddAction(part.path, part.size_bytes, {}, now, True, part.stats())
             for part in batch.parts
         ]
+        properties = CommitProperties(
+            app_transactions=[
+                Transaction(_SEQ, batch.seq),
+                Transaction(batch.consumer, batch.position),
+                Transaction(_WRITER, _number(batch.consumer)),
+            ],
+            custom_metadata={
+                "run_id": batch.run_id,
+                "consumer": batch.consumer,
+                "batch_id": batch.batch_id,
+            },
+        )
         try:
-            self._opened().create_write_transaction(
-                actions,
-                "append",
-                self.schema,
-                commit_properties=CommitProperties(
-                    app_transactions=[
-                        Transaction(_SEQ, batch.seq),
-                        Transaction(batch.consumer, batch.position),
-                    ],
-                    custom_metadata={
-                        "run_id": batch.run_id,
-                        "consumer": batch.consumer,
-                        "batch_id": batch.batch_id,
-                    },
-                ),
-            )
+            with step("commit"):
+                self._opened().create_write_transaction(
+                    actions, "append", self.schema, commit_properties=properties
+                )
         except CommitFailedError as error:
             self.refresh()
             if not self._committed(batch):
@@ -216,6 +245,22 @@ class Table:
         self.refresh()
         self.manifests.drop(batch.batch_id)
         return self._version()
+
+    def finished(self, batch: Batch) -> Batch:
+        """The batch as its pipeline has recorded it.
+
+        Raises:
+            CommitConflict: the record is gone, so another run has taken over.
+        """
+        try:
+            return self.manifests.read(batch.batch_id)
+        except FileNotFoundError:
+            self.refresh()
+            raise CommitConflict(
+                f"another run took over a finished batch of run {batch.run_id} for table "
+                f"{self.name!r}, as if that one had died; nothing is lost. Let one run work at a "
+                "time, and run the command again once the other one has finished."
+            ) from None
 
     def adopt(self, consumer: str) -> list[Batch]:
         """Commit the finished batches that a dead run of `consumer` left, and drop the stale ones.
@@ -263,3 +308,8 @@ class Table:
 
     def _version(self) -> int:
         return self._opened().version()
+
+
+def _number(consumer: str) -> int:
+    """A consumer's name as the version of a transaction, in 52 bits."""
+    return int(hashlib.sha256(consumer.encode()).hexdigest()[:13], 16)

@@ -90,22 +90,61 @@ def plan(
     documents: pa.Table,
     headers: pa.Table,
     route: Callable[[Mapping[str, Any]], Routed],
+    *,
+    whole: bool = False,
 ) -> list[Action]:
-    """What each changed document needs; rights and withdrawals first.
+    """What each changed document needs: rights and withdrawals first, then new content.
+
+    Among those with new content, the ones whose rights changed as well come first.
 
     Args:
         documents: newest rows of the documents in question, `DOCUMENT_COLUMNS`.
         headers: newest header rows of the chunk table.
         route: the resolved route of a document's row.
+        whole: `documents` are all that there are, so what has a header and is none of them is
+            gone.
     """
     known = {row["document_id"]: row for row in headers.to_pylist()}
     actions = []
     for document in documents.to_pylist():
-        action = decide(document, known.get(document["document_id"]), route)
+        action = decide(document, known.pop(document["document_id"], None), route)
         if action is not None:
             actions.append(action)
-    actions.sort(key=lambda action: action.kind == "chunk")
+    if whole:
+        actions += [
+            Action("delete", gone(header), header)
+            for header in known.values()
+            if header["op"] != "delete"
+        ]
+    actions.sort(key=_urgency)
     return actions
+
+
+def _urgency(action: Action) -> int:
+    if action.kind != "chunk":
+        return 0
+    return 2 if action.header is None or same_rights(action.header, action.document) else 1
+
+
+def same_rights(header: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
+    """Whether a header carries the ACL and the labels of its document."""
+    return bool(header["acl"]["fingerprint"] == document["acl"]["fingerprint"]) and dict(
+        header["labels"] or ()
+    ) == dict(document["labels"] or ())
+
+
+def gone(header: Mapping[str, Any]) -> dict[str, Any]:
+    """A stand-in for the row of a document that the documents table no longer tells of."""
+    lineage = header["lineage"] or {}
+    return {
+        **dict.fromkeys(DOCUMENT_COLUMNS),
+        **{name: header[name] for name in ("document_id", "data_type", "acl", "labels")},
+        **{name: lineage.get(name) for name in ("source_uri", "source_version", "content_sha256")},
+        "parser": lineage.get("parser"),
+        "seq": lineage.get("document_seq"),
+        "run_id": lineage.get("ingest_run_id"),
+        "op": "delete",
+    }
 
 
 def decide(
@@ -132,7 +171,4 @@ def decide(
     assert header is not None
     if header["op"] == "reject":
         return None
-    rights = header["acl"]["fingerprint"] != document["acl"]["fingerprint"] or dict(
-        header["labels"] or ()
-    ) != dict(document["labels"] or ())
-    return Action("acl", document, header, routed) if rights else None
+    return None if same_rights(header, document) else Action("acl", document, header, routed)

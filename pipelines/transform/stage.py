@@ -171,13 +171,14 @@ def _run_strategy(
     for batch in chunks.adopt(consumer):
         notes.append(f"committed a batch that run {batch.run_id} had finished and not committed")
         meter.record("transform", batch.batch_id, Ledger.from_value(batch.facts.get("usage", ())))
-    position = chunks.position(consumer) or 0
+    position = start_position(strategy, documents, chunks)
     if position == documents.seq:
         return StrategySummary({}, 0, chunks.version, {}, notes=tuple(notes))
     actions = plan_strategy(config, strategy, documents, chunks, position)
     options.progress.stage(f"transform {strategy.name}", len(actions))
     done: list[Batch] = []
     stopped = None
+    last = chunks.seq
     waiting = deque(_portions(actions, options.batch or config.batch.documents)) or deque([()])
     with ExitStack() as stack:
         pool = _open_pool(options, stack) if actions else None
@@ -188,13 +189,14 @@ def _run_strategy(
             reached = position if waiting else documents.seq
             if not waiting and any(action.kind == "chunk" for action in actions):
                 tracking.start()
-            batch = chunks.begin(consumer, reached, options.run_id)
+            batch = chunks.begin(consumer, reached, options.run_id, after=last)
             try:
                 done.append(
                     _run_batch(
                         config, strategy, documents, chunks, batch, members, options, pool, meter
                     )
                 )
+                last = batch.seq
             except BudgetExceeded as error:
                 if len(members) == 1:
                     stopped = str(error)
@@ -232,6 +234,15 @@ def router_of(strategy: StrategyConfig) -> Router:
     )
 
 
+def start_position(strategy: StrategyConfig, documents: Table, chunks: ChunkTable) -> int:
+    """From which commit of the documents table a strategy goes on; 0 to compare everything.
+
+    What was deleted up to the horizon of a fold is no longer in the log.
+    """
+    position = chunks.position(strategy.consumer()) or 0
+    return position if position >= documents.horizon else 0
+
+
 def plan_strategy(
     config: Config, strategy: StrategyConfig, documents: Table, chunks: ChunkTable, position: int
 ) -> list[Action]:
@@ -249,6 +260,7 @@ def plan_strategy(
         changed,
         chunks.headers(),
         lambda row: router.route(document_facts(row, roots, shapes.get(row["document_id"]))),
+        whole=not position,
     )
 
 
@@ -288,7 +300,7 @@ def _run_batch(
         chunks.commit(batch)
         return batch
     _run_pipeline(config, strategy, documents, batch, actions, options, pool)
-    batch = chunks.manifests.read(batch.batch_id)
+    batch = chunks.finished(batch)
     ledger = Ledger.from_value(batch.facts["usage"])
     try:
         meter.allow("transform", ledger.total())
