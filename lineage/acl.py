@@ -154,15 +154,22 @@ class Acl:
             return self
         if "unknown" in (self.state, other.state):
             return Acl.unknown(self.origin)
-        denied = {name: getattr(self, name) + getattr(other, name) for name in _LISTS[2:]}
-        explicit = [acl for acl in (self, other) if acl.state == "explicit"]
-        if not explicit:
-            return Acl("public", **denied, origin=self.origin)
-        allowed = {
-            name: tuple(set.intersection(*(set(getattr(acl, name)) for acl in explicit)))
-            for name in _LISTS[:2]
-        }
-        return Acl("explicit", **allowed, **denied, origin=self.origin)
+        deny_users = (*self.deny_users, *other.deny_users)
+        deny_groups = (*self.deny_groups, *other.deny_groups)
+        if self.state == other.state == "public":
+            return Acl("public", (), (), deny_users, deny_groups, self.origin)
+        # Where one of the two is public, the other's entries are all that is allowed.
+        first, second = (
+            acl if acl.state == "explicit" else mate for acl, mate in ((self, other), (other, self))
+        )
+        return Acl(
+            "explicit",
+            tuple(set(first.allow_users) & set(second.allow_users)),
+            tuple(set(first.allow_groups) & set(second.allow_groups)),
+            deny_users,
+            deny_groups,
+            self.origin,
+        )
 
     def with_origin(self, origin: str) -> Acl:
         """The same rights, found at `origin`."""

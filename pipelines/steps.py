@@ -75,9 +75,9 @@ class _Killer:
 
     def __call__(self, name: str, moment: str) -> None:
         self._seen[name, moment] += 1
-        if (name, moment) == (self._name, self._moment):
-            if self._seen[name, moment] == self._count:
-                os.kill(os.getpid(), signal.SIGKILL)
+        here = (name, moment) == (self._name, self._moment)
+        if here and self._seen[name, moment] == self._count:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 _killer = _Killer(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else None

@@ -10,6 +10,7 @@ uses it; see `pipelines.azure_account`.
 from __future__ import annotations
 
 import os
+import shutil
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,6 +168,14 @@ class Storage:
         path = f"{root}/{name}" if name else root
         return bool(filesystem.get_file_info(path).type != fs.FileType.NotFound)
 
+    def folders(self) -> list[str]:
+        """Names of the folders right in this one, sorted; none when it does not exist."""
+        import pyarrow.fs as fs
+
+        filesystem, root = self.filesystem()
+        infos = filesystem.get_file_info(fs.FileSelector(root, allow_not_found=True))
+        return sorted(info.base_name for info in infos if info.type == fs.FileType.Directory)
+
     def list(self) -> list[str]:
         """Names of the objects right in this folder, sorted; none when it does not exist."""
         import pyarrow.fs as fs
@@ -174,6 +183,27 @@ class Storage:
         filesystem, root = self.filesystem()
         infos = filesystem.get_file_info(fs.FileSelector(root, allow_not_found=True))
         return sorted(info.base_name for info in infos if info.type == fs.FileType.File)
+
+    def files(self) -> dict[str, int]:
+        """All objects below this folder: path relative to it, and size in bytes."""
+        import pyarrow.fs as fs
+
+        filesystem, root = self.filesystem()
+        selector = fs.FileSelector(root, allow_not_found=True, recursive=True)
+        return {
+            info.path[len(root) :].lstrip("/"): info.size
+            for info in filesystem.get_file_info(selector)
+            if info.type == fs.FileType.File
+        }
+
+    def delete_folder(self) -> int:
+        """Remove everything below this folder, and it; returns how many objects there were."""
+        names = tuple(self.files())
+        for name in names:
+            self.delete(name)
+        if self.is_local:
+            shutil.rmtree(self.uri, ignore_errors=True)
+        return len(names)
 
     def delete(self, name: str) -> None:
         """Remove an object; no object is fine."""

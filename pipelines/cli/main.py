@@ -25,6 +25,7 @@ VERBS: dict[str, str] = {
     "export": "Write the current chunks or documents to a file.",
     "verify": "Check the guarantees over everything in the lake.",
     "rejects": "List the documents that were rejected, or try them again.",
+    "compact": "Fold the tables' history, sweep files nobody needs, drop what left the config.",
     "publish": "Send kept run records to MLflow.",
     "doctor": "Check the installation, and whether a config's stores answer.",
 }

@@ -187,6 +187,14 @@ class LanceSink:
         with step("sink-position"):
             position.write(self.folder, reached)
 
+    def drop(self) -> None:
+        """Remove everything that this sink holds."""
+        with self.lease():
+            position.forget(self.folder)
+            if self._existing() is not None:
+                _connect(self.name, self.folder).drop_table(TABLE)
+            self._table = None
+
     def search(
         self, query: str, principal: Principal, limit: int, granularity: str | None = None
     ) -> list[Hit]:

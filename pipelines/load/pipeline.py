@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pyarrow as pa
 
 from lineage import Acl, TerminalError
-from pipelines.beam import ProgressHandle, lend, run_pipeline
+from pipelines.beam import Lent, ProgressHandle, lend, run_pipeline
 from pipelines.load.rows import CHUNK_COLUMNS
 from pipelines.load.sink import Delete, LeaseLike, Narrow, Replace, SetAcl, Sink
 
@@ -53,7 +53,8 @@ class Unit:
 class Target:
     """What a worker needs to open the two ends by itself."""
 
-    lake: str
+    table: Lent[ChunkTable]
+    """The snapshot that the load was planned on: a fold may come in between."""
     sink: SinkConfig
     origin: str
     lease: LeaseLike

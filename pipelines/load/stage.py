@@ -18,6 +18,8 @@ from pipelines.load.sink import LeaseLike, Sink, open_sink
 
 if TYPE_CHECKING:
     from pipelines.config import Config, SinkConfig
+    from pipelines.load.pipeline import Target
+    from pipelines.load.plan import Plan
     from pipelines.options import RunOptions
     from pipelines.tables.lake import ChunkTable
 
@@ -94,32 +96,52 @@ def _catch_up(
     lease: LeaseLike,
     options: RunOptions,
 ) -> LoadSummary:
-    from pipelines.beam import ProgressHandle
-    from pipelines.load.pipeline import Target, Unit, run_units
-    from pipelines.load.plan import COLUMNS, make_plan, rights_parts
+    from pipelines.beam import ProgressHandle, lend
+    from pipelines.load.pipeline import Target
+    from pipelines.upkeep.sinks import remember
 
     position = sink.position()
     goal = table.seq
     if position == goal:
         return LoadSummary(version=goal)
-    if position is not None and not table.horizon <= position <= goal:
-        # The log does not go back so far, or the sink has seen more than there is.
-        position = None
-    if position is None:
-        sink.begin_rebuild()
-        held = frozenset(sink.document_ids())
-        plan = make_plan(table.headers().select(COLUMNS), held)
-    else:
-        plan = make_plan(table.headers(position).select(COLUMNS))
-
+    plan = _plan(table, sink, position)
     options.progress.stage(f"load {sink_config.name}", plan.documents)
-    target = Target(
-        lake=config.lake,
-        sink=sink_config,
-        origin=table.identity,
-        lease=lease,
-        progress=ProgressHandle.to(options.progress),
+    with lend(table) as snapshot:
+        target = Target(
+            table=snapshot,
+            sink=sink_config,
+            origin=table.identity,
+            lease=lease,
+            progress=ProgressHandle.to(options.progress),
+        )
+        _apply(plan, target, options, options.batch or config.batch.documents)
+    lease.check()
+    sink.commit(goal)
+    remember(config.lake, sink_config)
+    return LoadSummary(
+        documents=plan.documents,
+        upserted=plan.replace.num_rows,
+        acl_updated=plan.set_acl.num_rows,
+        deleted=len(plan.delete),
+        version=goal,
     )
+
+
+def _plan(table: ChunkTable, sink: Sink, position: int | None) -> Plan:
+    from pipelines.load.plan import COLUMNS, make_plan
+
+    if position is not None and table.horizon <= position <= table.seq:
+        return make_plan(table.headers(position).select(COLUMNS))
+    if position is None or position > table.seq:
+        sink.begin_rebuild()
+    # Otherwise the log does not go back so far as to tell what was deleted since.
+    return make_plan(table.headers().select(COLUMNS), frozenset(sink.document_ids()))
+
+
+def _apply(plan: Plan, target: Target, options: RunOptions, size: int) -> None:
+    from pipelines.load.pipeline import Unit, run_units
+    from pipelines.load.plan import rights_parts
+
     # Rights first, also of documents whose chunks follow: a revocation does not wait for them,
     # but who was added to the readers was added to those of the new chunks.
     first = [Unit(plan.set_acl.slice(0, 0), "rights", delete=plan.delete)]
@@ -128,15 +150,5 @@ def _catch_up(
     if plan.delete or len(first) > 1:
         run_units(first, target, options)
     options.progress.advance(plan.set_acl.num_rows)
-    size = options.batch or config.batch.documents
     for rows in plan.replacements(size):
         run_units([Unit(rows, "replace")], target, options)
-    lease.check()
-    sink.commit(goal)
-    return LoadSummary(
-        documents=plan.documents,
-        upserted=plan.replace.num_rows,
-        acl_updated=plan.set_acl.num_rows,
-        deleted=len(plan.delete),
-        version=goal,
-    )

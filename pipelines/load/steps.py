@@ -10,7 +10,7 @@ from apache_beam.metrics import Metrics
 from pipelines.beam import Lent
 from pipelines.load.pipeline import Target, Unit, apply_unit
 from pipelines.load.sink import Sink, open_sink
-from pipelines.tables.lake import ChunkTable, Lake
+from pipelines.tables.lake import ChunkTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ class ApplyUnit(beam.DoFn):
 
     def setup(self) -> None:
         """Open both ends; connections are made on first use."""
-        self._table = Lake(self.target.lake).chunks(self.target.sink.strategy)
+        self._table = self.target.table.get()
         self._sink = open_sink(self.target.sink, self.target.origin)
 
     def process(self, unit: Lent[Unit]) -> Iterator[None]:

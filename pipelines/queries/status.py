@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from pipelines.config import Config, SinkConfig, StrategyConfig
 from pipelines.tables import Lake, newest_documents
 from pipelines.tables.lake import ChunkTable
+from pipelines.upkeep.sinks import left_behind
 
 
 def status(config: Config) -> dict[str, Any]:
@@ -131,9 +132,11 @@ def _warnings(
             warnings.append(
                 f"source {name!r} is not in the config, and its {count} documents stay as they are"
             )
-    for name in _folders(lake, "chunks"):
+    for name in (lake.storage / "chunks").folders():
         if name not in strategies:
             warnings.append(f"strategy {name!r} is not in the config, and its chunks stay")
+    for name in left_behind(config):
+        warnings.append(f"sink {name!r} is not in the config, and keeps what it holds")
     unknown = documents["by_acl"].get("unknown", 0)
     if unknown:
         warnings.append(
@@ -157,14 +160,6 @@ def _warnings(
                 f"`gristmill load {config.path}`"
             )
     return warnings
-
-
-def _folders(lake: Lake, name: str) -> list[str]:
-    import pyarrow.fs as fs
-
-    filesystem, root = (lake.storage / name).filesystem()
-    infos = filesystem.get_file_info(fs.FileSelector(root, allow_not_found=True))
-    return sorted(info.base_name for info in infos if info.type == fs.FileType.Directory)
 
 
 def _count(column: Any) -> dict[str, int]:

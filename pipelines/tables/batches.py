@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,13 +76,17 @@ class Manifests:
 
     def pending(self, consumer: str) -> Iterator[Batch]:
         """The batches of `consumer` that were recorded and not yet dropped, by `seq`."""
+        return (batch for batch in self.all() if batch.consumer == consumer)
+
+    def all(self) -> Iterator[Batch]:
+        """The recorded batches of all consumers, by `seq`."""
         batches = []
         for name in self.folder.list():
             if not name.endswith(".json") or name.startswith("."):
                 continue
-            batch = Batch.from_json(self.folder.read_bytes(name))
-            if batch.consumer == consumer:
-                batches.append(batch)
+            # Its run, or one that adopts it, may remove it at any moment.
+            with suppress(FileNotFoundError):
+                batches.append(Batch.from_json(self.folder.read_bytes(name)))
         yield from sorted(batches, key=lambda batch: batch.seq)
 
     def drop(self, batch_id: str) -> None:

@@ -111,7 +111,10 @@ class PartWriter:
         self._pending = []
         if self._sink is not None:
             # What could not be written cannot be finished either; the first error is the one.
-            with suppress(OSError):
+            with suppress(OSError, ValueError):
+                if self._writer is not None:
+                    self._writer.close()
+            with suppress(OSError, ValueError):
                 self._sink.close()
             self._table.delete(self._path)
 

@@ -105,7 +105,7 @@ class Table:
     @property
     def identity(self) -> str:
         """Which table this is: one that was deleted and made again is another, at the same path."""
-        return f"{self.name}@{self._opened().metadata().id}"
+        return f"{self.name}@{self.opened().metadata().id}"
 
     @property
     def seq(self) -> int:
@@ -235,7 +235,7 @@ class Table:
         )
         try:
             with step("commit"):
-                self._opened().create_write_transaction(
+                self.opened().create_write_transaction(
                     actions, "append", self.schema, commit_properties=properties
                 )
         except CommitFailedError as error:
@@ -287,12 +287,12 @@ class Table:
             visible = {file.path for file in self.files}
             return all(part.path in visible for part in batch.parts)
         return any(
-            entry.get("batch_id") == batch.batch_id for entry in self._opened().history(limit=20)
+            entry.get("batch_id") == batch.batch_id for entry in self.opened().history(limit=20)
         )
 
     def _conflict(self, batch: Batch) -> CommitConflict:
         winner = next(
-            (entry for entry in self._opened().history(limit=20) if entry.get("run_id")), {}
+            (entry for entry in self.opened().history(limit=20) if entry.get("run_id")), {}
         )
         return CommitConflict(
             f"another writer committed to table {self.name!r} first: run "
@@ -301,13 +301,18 @@ class Table:
             "visible; run the command again once the other one has finished."
         )
 
-    def _opened(self) -> DeltaTable:
+    def opened(self) -> DeltaTable:
+        """The Delta table of the snapshot.
+
+        Raises:
+            TerminalError: there is none.
+        """
         if self._delta is None:
             raise TerminalError(f"table {self.name!r} does not exist at {self.folder.uri}")
         return self._delta
 
     def _version(self) -> int:
-        return self._opened().version()
+        return self.opened().version()
 
 
 def _number(consumer: str) -> int:

@@ -103,3 +103,26 @@ def test_written_forms() -> None:
 def test_bad_forms_are_refused_by_name(value: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Acl.from_value(value)
+
+
+@given(acls(), acls(), PRINCIPALS)
+def test_narrowed_rights_permit_nobody_whom_either_refuses(
+    left: Acl, right: Acl, principal: Principal
+) -> None:
+    both = left.narrowed(right)
+    if both.permits(principal):
+        assert left.permits(principal)
+        assert right.permits(principal)
+    assert left.narrowed(left) == left
+    assert both.fingerprint == right.narrowed(left).fingerprint
+    assert both.narrowed(right).fingerprint == both.fingerprint
+
+
+def test_narrowing_keeps_who_is_in_both() -> None:
+    staff = Acl("explicit", ("ann", "bob"), ("hr", "it"), ("eve",), origin="old")
+    fewer = Acl("explicit", ("bob",), ("it", "all"), (), ("guests",), origin="new")
+    assert staff.narrowed(fewer) == Acl(
+        "explicit", ("bob",), ("it",), ("eve",), ("guests",), origin="old"
+    )
+    assert staff.narrowed(Acl.public()) == staff
+    assert staff.narrowed(Acl.unknown()).state == "unknown"
