@@ -174,6 +174,33 @@ class BudgetConfig:
     """A calendar month in UTC, over all runs of the pipeline in its lake."""
 
 
+@dataclass(frozen=True, slots=True)
+class ServeConfig:
+    """The read API. Without an issuer it serves only one local principal."""
+
+    issuer: str = ""
+    """The OpenID Connect issuer, exactly as its tokens name it."""
+    audience: str = ""
+    """What tokens for this API are for."""
+    jwks_uri: str | None = None
+    """Where the issuer's keys are; by default its discovery document says so."""
+    algorithms: tuple[str, ...] = ("RS256",)
+    user_claim: str = "oid"
+    groups_claim: str = "groups"
+    missing_groups: str = "refuse"
+    """A token without the groups claim: `refuse`, or `none` for a caller in no group."""
+    sink: str | None = None
+    """By default the first one that can be searched."""
+    host: str = "127.0.0.1"
+    port: int = 8080
+    max_limit: int = 50
+    """Hits to an answer."""
+    max_query_chars: int = 2_000
+    max_body_bytes: int = 64 << 10
+    requests_per_minute: int = 120
+    """Of one caller, or of one address that sends no valid token."""
+
+
 _Item = TypeVar("_Item", SourceConfig, StrategyConfig, SinkConfig)
 
 
@@ -192,6 +219,7 @@ class Config:
     batch: BatchConfig = BatchConfig()
     identity: IdentityConfig = IdentityConfig()
     budget: BudgetConfig = BudgetConfig()
+    serve: ServeConfig | None = None
     path: Path = Path("gristmill.yaml")
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """The file as written, policies included, environment variables not expanded: fit to log."""

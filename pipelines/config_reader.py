@@ -25,12 +25,13 @@ from pipelines.config import (
 from pipelines.config_access import read_identity
 from pipelines.config_budget import read_budget
 from pipelines.config_section import Section
+from pipelines.config_serve import read_serve
 from pipelines.config_sources import URI, keep_apart, read_source, resolve
 from pipelines.config_yaml import KeyPath, YamlFile, read_yaml
 
 KEYS = (
     "name", "lake", "sources", "strategies", "sinks", "mlflow", "guard", "batch", "identity",
-    "budget",
+    "budget", "serve",
 )  # fmt: skip
 RESERVED = ("parsers", "limits", "embedder", "evaluation", "lineage", "schedule")
 SINK_KINDS = ("lancedb",)
@@ -107,6 +108,7 @@ def build_config(file: YamlFile, environ: Mapping[str, str] | None) -> Config:
         batch=_batch(file, top),
         identity=read_identity(file, top),
         budget=read_budget(file, top),
+        serve=read_serve(file, top, [sink.name for sink in sinks]),
         path=path,
         raw=raw,
     )

@@ -33,6 +33,9 @@ _EXTRAS = {
     "sqlalchemy": "transform",
     "alembic": "transform",
     "lancedb": "load",
+    "fastapi": "serve",
+    "uvicorn": "serve",
+    "jwt": "serve",
     "azure": "azure",
     "unstructured": "unstructured",
 }

@@ -27,6 +27,7 @@ VERBS: dict[str, str] = {
     "rejects": "List the documents that were rejected, or try them again.",
     "compact": "Fold the tables' history, sweep files nobody needs, drop what left the config.",
     "publish": "Send kept run records to MLflow.",
+    "serve": "Answer searches over HTTP, trimmed to what each caller may read.",
     "doctor": "Check the installation, and whether a config's stores answer.",
 }
 """Verb to its line in the help; each is a module of this package with a `command`."""

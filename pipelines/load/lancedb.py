@@ -392,4 +392,4 @@ def _acl(row: Mapping[str, Any]) -> Acl:
 def _hit(row: Mapping[str, Any], score: float) -> Hit:
     values = {name: row[name] for name in _HIT_COLUMNS}
     values["heading_path"] = tuple(values["heading_path"] or ())
-    return Hit(score=score, **values)
+    return Hit(score=score, acl=_acl(row), **values)

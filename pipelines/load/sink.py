@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
@@ -96,10 +96,16 @@ class Hit:
     parent_chunk_id: str | None = None
     parent: Hit | None = None
     """The larger chunk around this one, when it was asked for."""
+    acl: Acl = field(default_factory=Acl)
+    """As the sink holds it, for a last check; without one, nobody may read the hit."""
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON; the keys of the command line's `search --json` come first."""
-        return {name: _plain(getattr(self, name)) for name in self.__dataclass_fields__}
+        """For JSON; the keys of the command line's `search --json` come first.
+
+        The ACL stays out of it: who else may read is not the caller's business.
+        """
+        names = (name for name in self.__dataclass_fields__ if name != "acl")
+        return {name: _plain(getattr(self, name)) for name in names}
 
 
 def _plain(value: Any) -> Any:

@@ -17,6 +17,7 @@ _COSTS = {
     "ingest": "the ingest stage does not run here",
     "transform": "the transform stage does not run here, and run records cannot be published",
     "load": "the load stage and search do not run here",
+    "serve": "the read API does not run here",
     "azure": "Azure Blob containers cannot be sources",
     "unstructured": "`parser: unstructured` cannot be chosen, and DOC, PPT, MSG and what else only "
     "it reads are rejected",
