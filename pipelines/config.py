@@ -201,6 +201,32 @@ class ServeConfig:
     """Of one caller, or of one address that sends no valid token."""
 
 
+@dataclass(frozen=True, slots=True)
+class EvaluationConfig:
+    """What strategies are compared by."""
+
+    evidence: tuple[str, ...] = ()
+    """Absolute paths of evidence files; of questions in several, the last one's count."""
+    strategies: tuple[StrategyConfig, ...] = ()
+    """Compared besides the pipeline's own; a grid is expanded into these."""
+    skipped: tuple[str, ...] = ()
+    """Combinations of the grid that cannot be, and why."""
+    retrievers: tuple[str, ...] = ("bm25",)
+    """`bm25`, `dense`, `hybrid`; the ranking goes by the first."""
+    embedder: str | None = None
+    """Folder or name of the model for `dense` and `hybrid`."""
+    k: tuple[int, ...] = (1, 3, 5, 10, 20)
+    budgets: tuple[int, ...] = (500, 1000, 2000)
+    """Tokens that a reader takes in per question, in tokens of `encoding`."""
+    encoding: str = DEFAULT_ENCODING
+    max_documents: int = 10_000
+    """Documents without evidence that are taken into the snapshot at most."""
+    objective: str = "recall_at_1000_tokens"
+    """The metric that the ranking goes by."""
+    report: str | None = None
+    """Absolute path of the folder for reports; beside a local lake when null."""
+
+
 _Item = TypeVar("_Item", SourceConfig, StrategyConfig, SinkConfig)
 
 
@@ -220,6 +246,7 @@ class Config:
     identity: IdentityConfig = IdentityConfig()
     budget: BudgetConfig = BudgetConfig()
     serve: ServeConfig | None = None
+    evaluation: EvaluationConfig = EvaluationConfig()
     path: Path = Path("gristmill.yaml")
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """The file as written, policies included, environment variables not expanded: fit to log."""

@@ -24,6 +24,7 @@ from pipelines.config import (
 )
 from pipelines.config_access import read_identity
 from pipelines.config_budget import read_budget
+from pipelines.config_evaluation import read_evaluation
 from pipelines.config_section import Section
 from pipelines.config_serve import read_serve
 from pipelines.config_sources import URI, keep_apart, read_source, resolve
@@ -31,9 +32,9 @@ from pipelines.config_yaml import KeyPath, YamlFile, read_yaml
 
 KEYS = (
     "name", "lake", "sources", "strategies", "sinks", "mlflow", "guard", "batch", "identity",
-    "budget", "serve",
+    "budget", "serve", "evaluation",
 )  # fmt: skip
-RESERVED = ("parsers", "limits", "embedder", "evaluation", "lineage", "schedule")
+RESERVED = ("parsers", "limits", "embedder", "lineage", "schedule")
 SINK_KINDS = ("lancedb",)
 SINK_KINDS_LATER = ("azure_search", "azure-search", "pgvector", "postgres", "beam")
 LAKE_SCHEMES = ("abfs", "abfss", "adl", "az", "azure", "gs", "s3", "s3a")
@@ -109,6 +110,13 @@ def build_config(file: YamlFile, environ: Mapping[str, str] | None) -> Config:
         identity=read_identity(file, top),
         budget=read_budget(file, top),
         serve=read_serve(file, top, [sink.name for sink in sinks]),
+        evaluation=read_evaluation(
+            file,
+            top,
+            folder,
+            strategies,
+            lambda place, value: _strategy(file, place, value, folder, None, environ),
+        ),
         path=path,
         raw=raw,
     )
@@ -153,7 +161,7 @@ def _strategy(
     path: KeyPath,
     value: object,
     folder: Path,
-    raw: dict[str, Any],
+    raw: dict[str, Any] | None,
     environ: Mapping[str, str] | None,
 ) -> StrategyConfig:
     known = ("name", "encoding", "max_tokens", "policy")
@@ -166,8 +174,9 @@ def _strategy(
     )
     policy, written = _policy(section, folder, environ)
     _locate(policy.file, policy.path, lambda: policy.value.check(max_tokens))
-    raw["strategies"] = list(raw["strategies"])
-    raw["strategies"][int(path[-1])] = {**file.raw["strategies"][path[-1]], "policy": written}
+    if raw is not None:
+        raw["strategies"] = list(raw["strategies"])
+        raw["strategies"][int(path[-1])] = {**file.raw["strategies"][path[-1]], "policy": written}
     return StrategyConfig(
         name=_name(section, example="default", default="default"),
         encoding=encoding,
@@ -192,7 +201,9 @@ def _policy(
     value = section.value.get("policy")
     if value is None:
         return _Placed(Policy.built_in(), file, path), dict(DEFAULT_POLICY)
-    written = file.raw["strategies"][section.path[-1]]["policy"]
+    written = file.raw
+    for key in path:
+        written = written[key]
     if isinstance(value, str):
         target = Path(resolve(value, folder))
         if not target.exists():

@@ -36,6 +36,7 @@ _EXTRAS = {
     "fastapi": "serve",
     "uvicorn": "serve",
     "jwt": "serve",
+    "bm25s": "evaluate",
     "azure": "azure",
     "unstructured": "unstructured",
 }

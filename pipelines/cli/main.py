@@ -24,6 +24,7 @@ VERBS: dict[str, str] = {
     "search": "Search the chunks that a user or group may read.",
     "export": "Write the current chunks or documents to a file.",
     "verify": "Check the guarantees over everything in the lake.",
+    "evidence": "Check questions with their evidence against the documents, or import some.",
     "rejects": "List the documents that were rejected, or try them again.",
     "compact": "Fold the tables' history, sweep files nobody needs, drop what left the config.",
     "publish": "Send kept run records to MLflow.",
