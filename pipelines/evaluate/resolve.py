@@ -79,10 +79,10 @@ class Resolution:
 def resolve(evidence: EvidenceSet, corpus: Corpus) -> Resolution:
     """Find every passage in the corpus.
 
-    A quote is looked for exactly, then with any white space between its words; at its offsets
-    first where it has some, else it must be there once. Offsets without a quote hold while the
-    document's text is the one in which they were taken, as far as the passage says. An asker who
-    may not read a document cannot be given what it says: such passages do not count.
+    A quote is looked for exactly, then with any white space between its words: at its offsets
+    where it has some, and anywhere, if it is there just once. Offsets without a quote hold while
+    the document's text is the one in which they were taken, as far as the passage says. An asker
+    who may not read a document cannot be given what it says: such passages do not count.
     """
     catalog = catalog_of(corpus)
     hashes: dict[int, str] = {}
@@ -183,15 +183,15 @@ def _place(
                 "quote_not_found",
                 f"the document does not say {_short(passage.quote)} {where}".rstrip(),
             )
-        if len(spans) > 1 and start is None:
+        spans = [span for span in spans if span[0] == start] or spans
+        if len(spans) > 1:
             return problem(
                 "quote_ambiguous",
-                f"the document says {_short(passage.quote)} {len(spans)} times: give a longer "
-                "quote, or `start` and `end` as well",
+                f"the document says {_short(passage.quote)} {len(spans)} times"
+                + ("" if start is None else f", and not at {start}")
+                + ": give a longer quote, or the right `start` and `end` as well",
             )
-        near = start or 0
-        left, right = min(spans, key=lambda span: abs(span[0] - near))
-        return Found(place, left, right, passage.grade)
+        return Found(place, *spans[0], passage.grade)
     assert start is not None
     assert end is not None
     if passage.text_sha256 and passage.text_sha256 != _sha256(place, corpus, hashes):

@@ -1,0 +1,209 @@
+"""A corpus cut by a strategy: the same spans, counts and ids that transform would write."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from chunkers.quality import measure
+from chunkers.registry import build
+from chunkers.spans import Span
+from chunkers.tokens import TokenMap, count_with_context
+from lineage import Document, Quality, embedded_text
+from pipelines.config import StrategyConfig
+from pipelines.evaluate.corpus import Corpus
+from pipelines.evaluate.spanmetrics import Ints, Spans
+from pipelines.transform.checks import BrokenPromise, check_cap, check_spans
+from pipelines.transform.figures import Figures
+from pipelines.transform.rows import chunk_ids
+
+
+@dataclass(frozen=True, slots=True)
+class CutDocument:
+    """One document's chunks, in order."""
+
+    spans: tuple[Span, ...]
+    counts: tuple[int, ...]
+    """Tokens of each in the strategy's encoding, context included."""
+    rule: str
+    chunker: str
+    quality: Quality
+
+
+@dataclass(frozen=True)
+class Chunked:
+    """All chunks of a corpus under one strategy, as arrays in the order of documents and spans."""
+
+    corpus: Corpus
+    strategy: StrategyConfig
+    cuts: tuple[CutDocument | None, ...]
+    """By place in the corpus; null for a document that would be rejected."""
+    spans: Spans
+    tokens: Ints
+    levels: Ints
+    parents: Ints
+    """The number of the chunk around each; -1 where there is none."""
+    granularities: tuple[str, ...]
+    figures: Mapping[str, Figures]
+    """Label-free figures by data type."""
+    rejected: Mapping[str, str] = field(default_factory=dict)
+    """Document id to why it would be rejected."""
+    seconds: float = 0.0
+    """CPU time of cutting and counting, without the figures."""
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def span(self, number: int) -> Span:
+        """The span of a chunk by its number."""
+        document, place = self._places[number]
+        cut = self.cuts[document]
+        assert cut is not None
+        return cut.spans[place]
+
+    @property
+    def _places(self) -> list[tuple[int, int]]:
+        found = self.__dict__.get("_places_made")
+        if found is None:
+            found = [
+                (document, place)
+                for document, cut in enumerate(self.cuts)
+                if cut is not None
+                for place in range(len(cut.spans))
+            ]
+            self.__dict__["_places_made"] = found
+        return found
+
+    def text(self, number: int) -> str:
+        """What of the document the chunk says."""
+        document = int(self.spans.document[number])
+        start, end = int(self.spans.start[number]), int(self.spans.end[number])
+        return self.corpus.documents[document].document.text[start:end]
+
+    def embedded_texts(self, numbers: Sequence[int]) -> list[str]:
+        """What would be embedded of each: context, a blank line, text."""
+        return [embedded_text(self.span(n).context, self.text(n)) for n in numbers]
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids that transform would give the chunks."""
+        found: list[str] | None = self.__dict__.get("_ids")
+        if found is None:
+            found = []
+            for item, cut in zip(self.corpus.documents, self.cuts, strict=True):
+                if cut is not None:
+                    found += chunk_ids(item.document, self.strategy.name, cut.spans)
+            self.__dict__["_ids"] = found
+        return found
+
+
+def chunk_corpus(
+    corpus: Corpus,
+    strategy: StrategyConfig,
+    *,
+    progress: Callable[[int], None] | None = None,
+) -> Chunked:
+    """Cut every document of `corpus` as the strategy's policy says, and measure the cuts.
+
+    A document whose chunks would break a promise, or whose chunker fails, is in `rejected`, as
+    transform would reject it.
+
+    Args:
+        corpus: the documents.
+        strategy: policy, cap and encoding.
+        progress: told after each document how many there were, one each time.
+    """
+    cuts: list[CutDocument | None] = []
+    figures: dict[str, Figures] = {}
+    rejected: dict[str, str] = {}
+    seconds = 0.0
+    for item in corpus.documents:
+        route = strategy.policy.route(item.facts)
+        chunker = build(route.chunker, route.parameters, max_tokens=strategy.max_tokens)
+        document = item.document
+        begin = time.process_time()
+        try:
+            spans, counts = cut_document(document, chunker, strategy)
+        except BrokenPromise as error:
+            rejected[document.document_id] = f"{error.error_class}: {error.message}"
+            cuts.append(None)
+            continue
+        except Exception as error:
+            rejected[document.document_id] = (
+                f"chunker_error: {route.chunker}: {type(error).__name__}: {error}"
+            )
+            cuts.append(None)
+            continue
+        finally:
+            seconds += time.process_time() - begin
+            if progress is not None:
+                progress(1)
+        target = getattr(chunker, "target_tokens", None) or strategy.max_tokens
+        quality, _ = measure(document, spans, counts, strategy.max_tokens, target)
+        if spans:
+            figures.setdefault(document.data_type, Figures()).add(quality, counts)
+        cuts.append(CutDocument(tuple(spans), tuple(counts), route.rule, route.chunker, quality))
+    return _arrays(corpus, strategy, cuts, figures, rejected, seconds)
+
+
+def cut_document(
+    document: Document, chunker: Any, strategy: StrategyConfig
+) -> tuple[list[Span], list[int]]:
+    """The spans of one document and their tokens, checked as transform checks them.
+
+    Raises:
+        BrokenPromise: they would break one.
+    """
+    tokens = TokenMap(document.text, strategy.encoding)
+    spans = chunker.spans(document, tokens)
+    check_spans(document, spans)
+    counts = [count_with_context(tokens, span) for span in spans]
+    check_cap(spans, counts, strategy.max_tokens)
+    return spans, counts
+
+
+def _arrays(
+    corpus: Corpus,
+    strategy: StrategyConfig,
+    cuts: Sequence[CutDocument | None],
+    figures: Mapping[str, Figures],
+    rejected: Mapping[str, str],
+    seconds: float,
+) -> Chunked:
+    rows: list[tuple[int, int, int]] = []
+    tokens: list[int] = []
+    levels: list[int] = []
+    parents: list[int] = []
+    granularities: list[str] = []
+    for document, cut in enumerate(cuts):
+        if cut is None:
+            continue
+        base = len(rows)
+        for span, count in zip(cut.spans, cut.counts, strict=True):
+            rows.append((document, span.start, span.end))
+            tokens.append(count)
+            levels.append(span.level)
+            parents.append(-1 if span.parent is None else base + span.parent)
+            granularities.append(span.granularity)
+
+    def array(values: list[int]) -> npt.NDArray[np.int64]:
+        return np.array(values, np.int64)
+
+    return Chunked(
+        corpus=corpus,
+        strategy=strategy,
+        cuts=tuple(cuts),
+        spans=Spans.of(rows),
+        tokens=array(tokens),
+        levels=array(levels),
+        parents=array(parents),
+        granularities=tuple(granularities),
+        figures=dict(figures),
+        rejected=dict(rejected),
+        seconds=seconds,
+    )
