@@ -18,7 +18,7 @@ from lineage import Document, Quality, embedded_text
 from pipelines.config import StrategyConfig
 from pipelines.evaluate.corpus import Corpus
 from pipelines.evaluate.spanmetrics import Ints, Spans
-from pipelines.transform.checks import BrokenPromise, check_cap, check_spans
+from pipelines.transform.checks import BrokenPromise, check_cap, check_parents, check_spans
 from pipelines.transform.figures import Figures
 from pipelines.transform.rows import chunk_ids
 
@@ -162,6 +162,7 @@ def cut_document(
     tokens = TokenMap(document.text, strategy.encoding)
     spans = chunker.spans(document, tokens)
     check_spans(document, spans)
+    check_parents(spans)
     counts = [count_with_context(tokens, span) for span in spans]
     check_cap(spans, counts, strategy.max_tokens)
     return spans, counts

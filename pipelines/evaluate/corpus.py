@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from chunkers.policy import Facts
+from chunkers.shape import shape_of
 from lineage import Acl, Document, fingerprint
 from lineage.errors import ConfigError
 from pipelines.config import Config
@@ -117,7 +118,11 @@ def corpus_of(documents: Iterable[Document], keys: Iterable[str] = ()) -> Corpus
     items = [
         CorpusDocument(
             document,
-            Facts(data_type=document.data_type, language=document.language),
+            Facts(
+                data_type=document.data_type,
+                language=document.language,
+                shape=shape_of(document.blocks),
+            ),
             names[n] if n < len(names) else document.document_id,
         )
         for n, document in enumerate(documents)
@@ -165,7 +170,7 @@ def read_corpus(config: Config, *, limit: int | None = None, names: Collection[s
     items = [
         CorpusDocument(
             document_of_row(row, text, blocks),
-            document_facts(row, roots),
+            document_facts(row, roots, shape_of(blocks)),
             document_key(row["source_uri"], roots.get(row["source"])),
         )
         for row, text, blocks in _with_text(lake, chosen)

@@ -25,15 +25,17 @@ FACTS = [
     ("notes.txt", "The archive is in the cellar. The key hangs beside the door.\n"),
 ]
 ASKED = EvidenceSet(
-    tuple(
-        Question(name, text, (Passage(document, quote=quote),), kind)
-        for name, text, document, quote, kind in (
-            ("a", "When does the ferry sail?", "harbour", "ferry sails at nine", "lookup"),
-            ("b", "When is pay day?", "payroll", "Pay day is the 25th.", "lookup"),
-            ("c", "Where is the key of the archive?", "notes", "The key hangs", "analysis"),
-        )
+    (
+        *(
+            Question(name, text, (Passage(document, quote=quote),), kind)
+            for name, text, document, quote, kind in (
+                ("a", "When does the ferry sail?", "harbour", "ferry sails at nine", "lookup"),
+                ("b", "When is pay day?", "payroll", "Pay day is the 25th.", "lookup"),
+                ("c", "Where is the key of the archive?", "notes", "The key hangs", "analysis"),
+            )
+        ),
+        Question("d", "What do zebras eat?", unanswerable=True),
     )
-    + (Question("d", "What do zebras eat?", unanswerable=True),)
 )
 
 
@@ -79,6 +81,25 @@ def test_an_answer_that_is_found_at_once_scores_one() -> None:
     assert by_type["prose"]["documents"] == 1
     steps = [step for step, _ in made.series()["recall_by_k"]]
     assert steps == [1, 3, 5, 10, 20]
+
+
+def test_sizes_are_asked_one_by_one_and_parents_read_for_children() -> None:
+    corpus = small()
+    parents = [{"granularity": "section", "target_tokens": 48, "max_tokens": 64}]
+    tree = strategy(
+        max_tokens=16, chunker="hierarchical", parameters={}, granularity="line", parents=parents
+    )
+    made = evaluate_strategy(corpus, tree, asked(corpus), Settings(k=(1,), budgets=(16, 100)))
+    assert list(made.variants) == ["bm25/line", "bm25/line>section", "bm25/section"]
+    assert made.main.name == "bm25/line"
+    line, read = made.variants["bm25/line"], made.variants["bm25/line>section"]
+    kept = read.ranking[read.ranking >= 0]
+    assert (made.chunked.levels[kept] == 1).all()
+    assert (made.chunked.levels[line.ranking[line.ranking >= 0]] == 0).all()
+    precise = np.nanmean(line.values["token_precision_at_1"])
+    assert np.nanmean(read.values["token_precision_at_1"]) < precise
+    by_class = made.metrics_by_class("bm25/section")
+    assert by_class.keys() == {"-", "lookup", "analysis"}
 
 
 def test_cutting_through_answers_costs() -> None:
