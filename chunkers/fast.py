@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 Encode = Callable[[str], "npt.NDArray[np.uint32]"]
 
-_SCHEMES = {"gpt2": "gpt2", "cl100k": "cl100k", "o200k": "o200k"}
-
 
 def fast_encoder(vocabulary: Vocabulary) -> Encode | None:
     """The same as `encode_ordinary` on valid text, several times as fast; null when not installed.
@@ -36,7 +34,7 @@ def fast_encoder(vocabulary: Vocabulary) -> Encode | None:
         path = Path(folder, f"{vocabulary.name}.tiktoken")
         path.write_bytes(lines)
         tokenizer = gigatoken.Tokenizer.from_tiktoken(
-            str(path), pretokenizer=_SCHEMES[vocabulary.family], special_tokens={}
+            str(path), pretokenizer=vocabulary.family, special_tokens={}
         )
     encode: Encode = tokenizer.encode
     return encode

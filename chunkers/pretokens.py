@@ -13,8 +13,7 @@ Read off the patterns in `chunkers.vocabularies`:
   alternative goes on from one into such a character, and only the alternatives for white space
   look ahead. Combining marks are left out: `o200k_base` takes them for letters.
 - after a line break and before a character that is neither white space nor a slash (which
-  `o200k_base` lets follow punctuation and line breaks). Not in the GPT-2 family, whose white space
-  before a line's first character depends on that character.
+  `o200k_base` lets follow punctuation and line breaks).
 """
 
 from __future__ import annotations
@@ -39,7 +38,6 @@ _WORD_END = rf"[^\W_](?=[{_AFTER_WORD}])"
 _LINE_START = r"[\r\n](?=[^\s/])"
 
 _SAFE: dict[Family, str] = {
-    "gpt2": _WORD_END,
     "cl100k": f"{_WORD_END}|{_LINE_START}",
     "o200k": f"{_WORD_END}|{_LINE_START}",
 }
@@ -49,7 +47,6 @@ RUN_LIMIT = 1 << 17
 keeps a stack entry per character of such a run and overflows somewhere below a million."""
 
 _RUNS: dict[Family, str] = {
-    "gpt2": r"[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+",
     "cl100k": r"[\t\x0b\x0c \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+",
     "o200k": r"[\t\x0b\x0c \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+",
 }
@@ -62,7 +59,6 @@ class SafePoints:
         safe = _SAFE[family]
         self._first = re.compile(safe)
         self._last = re.compile(rf"(?s:.*)(?:{safe})")
-        self._line_starts = family != "gpt2"
 
     def first(self, text: str, start: int, end: int) -> int | None:
         """The first safe point in `(start, end)`, given only the characters in between."""

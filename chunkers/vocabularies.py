@@ -1,4 +1,4 @@
-"""Token vocabularies. The two main ones come with the package: counting never needs a download.
+"""Token vocabularies. They come with the package: counting never needs a download.
 
 Packed layout, LZMA compressed: 4 bytes little-endian token count k, k bytes with the length of each
 token, then the tokens' bytes in rank order. The ranks are those of OpenAI's tiktoken (MIT licence).
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import tiktoken
 
-Family = Literal["gpt2", "cl100k", "o200k"]
+Family = Literal["cl100k", "o200k"]
 """Which of tiktoken's split patterns an encoding uses; see `chunkers.pretokens`."""
 
 DEFAULT_ENCODING = "o200k_base"
@@ -73,13 +73,9 @@ PACKED = {
         special=((_END, 199999), ("<|endofprompt|>", 200018)),
     ),
 }
-"""The encodings that need no download."""
+"""The vocabularies that come with the package."""
 
 _FAMILIES: dict[str, Family] = {
-    "gpt2": "gpt2",
-    "r50k_base": "gpt2",
-    "p50k_base": "gpt2",
-    "p50k_edit": "gpt2",
     "cl100k_base": "cl100k",
     "o200k_base": "o200k",
     "o200k_harmony": "o200k",
@@ -107,7 +103,7 @@ def vocabulary(name: str) -> Vocabulary:
     """The encoding called `name`, loaded once a process.
 
     Raises:
-        ConfigError: there is no such encoding, or it has to be downloaded and cannot be.
+        ConfigError: there is no such encoding.
         TerminalError: the packed vocabulary of this installation is damaged.
     """
     import numpy as np
@@ -128,21 +124,9 @@ def vocabulary(name: str) -> Vocabulary:
         raise ConfigError(
             f"encoding {name!r} is not known: use one of {known} (encoding: {DEFAULT_ENCODING})"
         )
-    if name == "o200k_harmony":  # the text tokens of o200k_base; only its special tokens differ
-        base = vocabulary("o200k_base")
-        return Vocabulary(name, base.family, base.encoding, base.lengths)
-    try:
-        encoding = tiktoken.get_encoding(name)
-    except Exception as error:  # requests is tiktoken's affair: any failure means not available
-        raise ConfigError(
-            f"encoding {name!r} is not shipped with Gristmill and tiktoken could not download it "
-            f"({type(error).__name__}: {error}): use {' or '.join(sorted(PACKED))}, or put the "
-            "file into the folder that TIKTOKEN_CACHE_DIR names"
-        ) from error
-    table = np.zeros(encoding.n_vocab, np.uint8)
-    for token, rank in encoding._mergeable_ranks.items():
-        table[rank] = len(token)
-    return Vocabulary(name, _FAMILIES[name], encoding, table)
+    # The text tokens of o200k_harmony are those of o200k_base; only its special tokens differ.
+    base = vocabulary("o200k_base")
+    return Vocabulary(name, base.family, base.encoding, base.lengths)
 
 
 def _unpack(name: str) -> tuple[dict[bytes, int], bytes]:
