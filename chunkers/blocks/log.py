@@ -55,6 +55,18 @@ def scan_log(text: str) -> list[Block]:
     return blocks
 
 
+def is_log(text: str, spans: list[tuple[int, int]]) -> bool:
+    """Whether three in five of the non-blank lines start like a log entry."""
+    inked = [(a, b) for a, b in spans if not text[a:b].isspace()]
+    others = 0
+    for start, end in inked:
+        if ENTRY.match(text, start, end) is None:
+            others += 1
+            if 5 * others > 2 * len(inked):
+                return False  # the rest of a text that is none need not be looked at
+    return bool(inked)
+
+
 def log_share(text: str, spans: list[tuple[int, int]]) -> float:
     """Share of the non-blank lines that start like a log entry."""
     inked = [(a, b) for a, b in spans if not text[a:b].isspace()]

@@ -7,7 +7,7 @@ import re
 
 from chunkers.blocks.common import lines
 from chunkers.blocks.delimited import cells, is_header, row_spans
-from chunkers.blocks.log import log_share
+from chunkers.blocks.log import is_log
 from chunkers.blocks.xml import walk_xml
 
 SAMPLE_CHARS = 16_384
@@ -32,13 +32,21 @@ _PAGE_ELEMENTS = frozenset(
      "blockquote"}
 )  # fmt: skip
 _MARKDOWN = (
-    re.compile(r"(?:\A|\n[ \t]*\r?\n)#{1,6} [^\s#][^\n]*(?:\r?\n[ \t]*(?=\r?\n)|\Z)"),
-    re.compile(r"^(```|~~~)[ \t]*[\w+#.-]*[ \t]*\r?\n(?:.*\n){0,400}?\1[ \t]*\r?$", re.MULTILINE),
-    re.compile(r"!?\[[^\]\[\n]{1,200}\]\((?:https?://|#|/|\.{0,2}/|[\w./-]{1,200}\))"),
-    re.compile(r"^[ \t]*\|?[ \t]*:?-{3,}:?[ \t]*(?:\|[ \t]*:?-{3,}:?[ \t]*)+\|?[ \t]*$", re.M),
-    re.compile(r"(?<![\w*`])\*\*[^\s*][^*\n]{0,200}(?<!\s)\*\*(?![\w*`])"),
-    re.compile(r"\A---[ \t]*\r?\n[A-Za-z][\w-]*:(?:.*\n){1,60}?---[ \t]*\r?\n"),
+    (("#",), re.compile(r"(?:\A|\n[ \t]*\r?\n)#{1,6} [^\s#][^\n]*(?:\r?\n[ \t]*(?=\r?\n)|\Z)")),
+    (
+        ("```", "~~~"),
+        re.compile(r"^(```|~~~)[ \t]*[\w+#.-]*[ \t]*\r?\n(?:.*\n){0,400}?\1[ \t]*\r?$", re.M),
+    ),
+    (("](",), re.compile(r"!?\[[^\]\[\n]{1,200}\]\((?:https?://|#|/|\.{0,2}/|[\w./-]{1,200}\))")),
+    (
+        ("---",),
+        re.compile(r"^[ \t]*\|?[ \t]*:?-{3,}:?[ \t]*(?:\|[ \t]*:?-{3,}:?[ \t]*)+\|?[ \t]*$", re.M),
+    ),
+    (("**",), re.compile(r"(?<![\w*`])\*\*[^\s*][^*\n]{0,200}(?<!\s)\*\*(?![\w*`])")),
+    (("---",), re.compile(r"\A---[ \t]*\r?\n[A-Za-z][\w-]*:(?:.*\n){1,60}?---[ \t]*\r?\n")),
 )
+"""Signs of Markdown. Before each stands what a text must hold for it: most hold little of that, and
+looking for a few characters takes a hundredth of the time."""
 
 
 def guess(text: str, *, whole: bool) -> str:
@@ -61,16 +69,25 @@ def guess(text: str, *, whole: bool) -> str:
         return "org"
     if _BIB.match(start):
         return "bib"
-    if sum(sign.search(sample) is not None for sign in _MARKDOWN) >= 2:
+    if _is_markdown(sample):
         return "markdown"
     if kind := _markup_kind(text, start):
         return kind
     spans = list(lines(sample))[:_ROWS]
-    if len(spans) >= 3 and log_share(sample, spans) >= 0.6:
+    if len(spans) >= 3 and is_log(sample, spans):
         return "log"
     if kind := _delimited_kind(sample, whole=whole and len(text) <= SAMPLE_CHARS):
         return kind
     return "rst" if len(_DIRECTIVE.findall(sample)) >= 2 else "text"
+
+
+def _is_markdown(sample: str) -> bool:
+    found = 0
+    for marks, sign in _MARKDOWN:
+        found += any(mark in sample for mark in marks) and sign.search(sample) is not None
+        if found == 2:
+            return True
+    return False
 
 
 def _interpreter(start: str) -> str:

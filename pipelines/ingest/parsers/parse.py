@@ -83,9 +83,20 @@ def _parse(parser: Parser, data: bytes, name: str, format: str, limits: Limits) 
         ) from error
 
 
+def _is_storable(text: str) -> bool:
+    """Whether there is neither NUL nor a surrogate in it; many times as fast as by the pattern."""
+    if "\0" in text:
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _finished(parsed: Parsed, data: bytes, blocks_checked: bool) -> Parsed:
     text = parsed.text
-    if _UNSTORABLE.search(text):
+    if not _is_storable(text):
         # One for one, so that the blocks' offsets stay right.
         text, count = _UNSTORABLE.subn("\ufffd", text)
         parsed = replace(
