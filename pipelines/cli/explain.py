@@ -50,7 +50,7 @@ def _print(value: dict[str, Any], limit: int) -> None:
             *facts,
             ("structure", _shape(value["facts"]["shape"])),
             ("document id", value["document_id"]),
-            ("parser", value["parser"]),
+            ("parser", value["parser"] and value["parser"].rstrip("#").replace("@", " ")),
             ("readable by", value["acl"]),
         ],
     )

@@ -37,7 +37,12 @@ _EXTRAS = {
     "uvicorn": "serve",
     "jwt": "serve",
     "bm25s": "evaluate",
+    "matplotlib": "evaluate",
+    "optuna": "evaluate",
     "azure": "azure",
+    "openai": "azure-openai",
+    "fastembed": "embeddings",
+    "openlineage": "openlineage",
     "unstructured": "unstructured",
 }
 """Import name to the extra that installs it."""

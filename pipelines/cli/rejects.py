@@ -18,7 +18,7 @@ from pipelines.cli.output import emit_json, excerpt, print_entries, print_pairs
 @click.option(
     "--limit", type=click.IntRange(min=1), metavar="N", default=100, help="Most rows shown [100]."
 )
-@click.option("--replay", is_flag=True, help="Run ingest and try all rejected documents again.")
+@click.option("--replay", is_flag=True, help="Try all rejected documents again.")
 @common_options
 def command(
     config: Path,
@@ -31,13 +31,17 @@ def command(
     """List the documents of CONFIG that are rejected now, and why."""
     from pipelines.queries.rejects import rejects
 
-    if replay:
+    if replay and (error_class or source):
+        raise click.UsageError("--replay tries all rejects again; leave --class and --source")
+    value = rejects(open_config(config), error_class=error_class, source=source)
+    if replay and value["rejects"]:
         from pipelines.cli.stages import run_stages
 
-        if error_class or source:
-            raise click.UsageError("--replay tries all rejects again; leave --class and --source")
-        return run_stages(config, ("ingest",), as_json=as_json, retry_rejects=True)
-    value = rejects(open_config(config), error_class=error_class, source=source)
+        # A document that ingest takes in now still has to be chunked and loaded, but not here:
+        # where the stages are installed apart, each has a machine of its own.
+        rejecting = {each["stage"] for each in value["rejects"]}
+        stages = [stage for stage in ("ingest", "transform") if stage in rejecting]
+        return run_stages(config, stages, as_json=as_json, retry_rejects=True)
     if as_json:
         emit_json(value)
     else:

@@ -38,6 +38,7 @@ def _print(value: dict[str, Any]) -> None:
     parser, chunker, size = value["parser"] or {}, value["chunker"], value["size"]
     kind = "of the source file" if source["span_of_source"] else "of the text parsed from it"
     pages = [page for page in (place["page_first"], place["page_last"]) if page is not None]
+    quality = {key: item for key, item in (value["quality"] or {}).items() if item is not None}
     rule = chunker["rule"]
     if chunker["rule_now"] != rule:
         rule = f"{rule} (now {chunker['rule_now']}: run `gristmill transform`)"
@@ -80,7 +81,7 @@ def _print(value: dict[str, Any]) -> None:
         [
             ("readable by", describe_acl(value["acl"])),
             ("labels", value["labels"]),
-            ("quality", value["quality"]),
+            ("quality", quality),
             ("checks", value["checks"]),
         ],
     )

@@ -44,7 +44,7 @@ COUNTS = (
 
 @dataclass(frozen=True, slots=True)
 class IngestSummary:
-    """What an ingest run did; counts as DESIGN defines them, in sum and per source."""
+    """What an ingest run did: its counts in sum and per source."""
 
     counts: dict[str, int]
     sources: dict[str, dict[str, int]]

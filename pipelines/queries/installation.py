@@ -19,8 +19,11 @@ _COSTS = {
     "load": "the load stage and search do not run here",
     "serve": "the read API does not run here",
     "azure": "Azure Blob containers cannot be sources",
-    "unstructured": "`parser: unstructured` cannot be chosen, and DOC, PPT, MSG and what else only "
-    "it reads are rejected",
+    "azure-openai": "an Azure OpenAI deployment cannot embed",
+    "embeddings": "local models cannot embed",
+    "evaluate": "strategies cannot be compared, nor tuned from feedback",
+    "openlineage": "no lineage events are sent",
+    "unstructured": "`parser: unstructured` cannot be chosen, and DOC and PPT are rejected",
     "fast": "tokens are counted 4 to 6 times more slowly",
 }
 """Extra to what is not possible without it."""

@@ -68,7 +68,8 @@ def _entry(document: dict[str, Any], row: dict[str, Any], strategy: str | None) 
         "message": error.get("message"),
         "attempts": error.get("attempts"),
         "transient": error.get("error_class") in TRANSIENT_CLASSES,
-        "serves_old_content": document["content_seq"] is not None,
+        # A reject of a chunk table withdraws what was there.
+        "serves_old_content": strategy is None and document["content_seq"] is not None,
         "run_id": document["run_id"],
         "written_at": row["written_at"],
     }

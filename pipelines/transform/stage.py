@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.compute as pc
+
 from chunkers.registry import build
 from chunkers.shape import Shape
 from lineage import ConfigError
@@ -172,9 +174,14 @@ def _run_strategy(
         notes.append(f"committed a batch that run {batch.run_id} had finished and not committed")
         meter.record("transform", batch.batch_id, Ledger.from_value(batch.facts.get("usage", ())))
     position = start_position(strategy, documents, chunks)
-    if position == documents.seq:
+    up_to_date = position == documents.seq
+    actions: list[Action] = []
+    if not up_to_date or options.retry_rejects:
+        actions = plan_strategy(
+            config, strategy, documents, chunks, position, retry_rejects=options.retry_rejects
+        )
+    if up_to_date and not actions:
         return StrategySummary({}, 0, chunks.version, {}, notes=tuple(notes))
-    actions = plan_strategy(config, strategy, documents, chunks, position)
     options.progress.stage(f"transform {strategy.name}", len(actions))
     done: list[Batch] = []
     stopped = None
@@ -244,11 +251,25 @@ def start_position(strategy: StrategyConfig, documents: Table, chunks: ChunkTabl
 
 
 def plan_strategy(
-    config: Config, strategy: StrategyConfig, documents: Table, chunks: ChunkTable, position: int
+    config: Config,
+    strategy: StrategyConfig,
+    documents: Table,
+    chunks: ChunkTable,
+    position: int,
+    *,
+    retry_rejects: bool = False,
 ) -> list[Action]:
-    """What each document that changed after `position` needs; rights and withdrawals first."""
+    """What each document that changed after `position` needs; rights and withdrawals first.
+
+    With `retry_rejects`, also those that this stage has rejected, whenever that was.
+    """
     roots = source_roots(config.sources)
     router = router_of(strategy)
+    headers = chunks.headers()
+    if retry_rejects:
+        # Planned like documents that were never chunked.
+        headers = headers.filter(pc.not_equal(headers["op"], "reject"))
+        position = 0
     changed = newest_documents(documents, DOCUMENT_COLUMNS, after_seq=position or None)
     shapes: dict[str, Shape] = {}
     if strategy.policy.needs_shape:
@@ -258,7 +279,7 @@ def plan_strategy(
         shapes = read_shapes(documents, {key: seq for key, seq in contents if seq is not None})
     return plan(
         changed,
-        chunks.headers(),
+        headers,
         lambda row: router.route(document_facts(row, roots, shapes.get(row["document_id"]))),
         whole=not position,
     )

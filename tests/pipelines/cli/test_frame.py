@@ -209,12 +209,6 @@ def test_options_reach_the_stage_and_what_follows_the_dashes_reaches_beam(
     assert run("ingest", str(config), "--runner=FlinkRunner").exit_code == 2
 
 
-def test_rejects_replay_runs_ingest(config: Path, ingest: dict[str, Any]) -> None:
-    assert run("rejects", str(config), "--replay").exit_code == 0
-    assert ingest["options"].retry_rejects
-    assert run("rejects", str(config), "--replay", "--source", "docs").exit_code == 2
-
-
 def test_load_without_sinks_is_a_wrong_configuration(config: Path) -> None:
     result = run("load", str(config))
     assert result.exit_code == 2

@@ -5,13 +5,19 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 from cli_tools import CONFIG, LEAVE, answer, chunks_of, run
 
+from chunkers.sentence import SentenceChunker
 from lineage.schemas import CHUNKS
+from pipelines.cli import stages
+from pipelines.ingest.stage import IngestSummary
+from pipelines.pool import ProcessPool
 from pipelines.tables import read_chunks
+from pipelines.transform import work
 
 
 def test_status_counts_everything(config: Path) -> None:
@@ -149,6 +155,56 @@ def test_rejects_are_listed_by_class_and_source(config: Path) -> None:
     assert "did you mean 'unsupported'?" in wrong.stderr
     assert "broken.bin" in run("rejects", config, "--source", "docs").stdout
     assert run("rejects", config, "--source", "nope").exit_code == 2
+
+
+def test_replay_runs_the_stages_that_rejected_and_nothing_else(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retried: list[tuple[str, bool]] = []
+
+    def run_stage(stage: str, _config: Any, options: Any) -> Any:
+        retried.append((stage, options.retry_rejects))
+        return IngestSummary({}, {}, 0, 1)
+
+    monkeypatch.setattr(stages, "run_stage", run_stage)
+    assert run("rejects", copy, "--replay").exit_code == 0
+    assert retried == [("ingest", True)]
+    assert run("rejects", copy, "--replay", "--source", "docs").exit_code == 2
+    assert len(retried) == 1
+
+
+def test_a_document_that_a_chunker_failed_on_is_withdrawn_until_a_replay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/page.md").write_text("# Page\n\nOne sentence.\n")
+    config = tmp_path / "gristmill.yaml"
+    config.write_text(
+        "name: x\nlake: lake\nsources: [{uri: docs, acl: {default: public}}]\n"
+        "strategies: [{name: default, policy: {default: {chunker: sentence}}}]\n"
+    )
+    # Chunk in this process, where a chunker can be made to fail.
+    inline = ProcessPool(0, function="pipelines.transform.work:chunk_unit")
+    monkeypatch.setattr(work, "chunk_pool", lambda _workers: inline)
+    with monkeypatch.context() as broken:
+
+        def fail(*_: Any) -> Any:
+            raise ZeroDivisionError("a bug")
+
+        broken.setattr(SentenceChunker, "spans", fail)
+        assert run("run", config, "--workers", "1").exit_code == 3
+    (entry,) = answer("rejects", config)["rejects"]
+    assert (entry["stage"], entry["error_class"]) == ("transform", "chunker_error")
+    assert "ZeroDivisionError: a bug" in entry["message"]
+    assert not entry["serves_old_content"]
+    assert answer("transform", config, "--workers", "1")["stages"]["transform"]["rows_written"] == 0
+
+    stages_run = answer("rejects", config, "--replay")["stages"]
+    assert list(stages_run) == ["transform"]
+    assert stages_run["transform"]["documents"] == 1
+    assert answer("rejects", config)["rejects"] == []
+    assert [row["text"] for row in chunks_of(tmp_path, "page.md")] == ["# Page\n\nOne sentence."]
+    assert "No document is rejected" in run("rejects", config, "--replay").stdout
 
 
 def test_search_shows_only_what_the_caller_may_read(config: Path) -> None:

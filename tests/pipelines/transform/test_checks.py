@@ -57,6 +57,9 @@ def test_figures_merge_in_any_order_and_skip_what_does_not_apply() -> None:
     left.add(Quality(coverage=1.0), [10, 20])
     right.add(Quality(coverage=0.5, redundancy=0.2), [30])
     for merged in (left.merge(right), right.merge(left)):
-        assert merged.means() == {"coverage": 0.75, "redundancy": 0.2, "tokens_per_chunk": 20.0}
+        assert merged.means() == {
+            "coverage": 0.75, "redundancy": 0.2, "tokens_per_chunk": 20.0,
+            "tokens_per_document": 30.0,
+        }  # fmt: skip
         assert (merged.documents, merged.chunks, merged.tokens, merged.largest) == (2, 3, 60, 30)
     assert left.documents == 1
