@@ -1,158 +1,442 @@
 """Speed of the chunkers, beside bare tiktoken and the splitters of others that are installed.
 
-    python benchmarks/chunking.py FOLDER [--megabytes 20] [--max-tokens 512] [--repeat 3]
+    python benchmarks/chunking.py [FOLDER] [--code FOLDER] [--megabytes 20] [--rounds 3] [--json]
 
-Reads the Markdown and text files under FOLDER, and prints MB/s of CPU time on one core: the floor
-(one pass of `tiktoken.encode_ordinary`), our chunkers with blocks given and from the raw text, and
-peers (langchain-text-splitters, chonkie, semchunk, llama-index-core) with the same tokenizer. All
-run in turn in one process; each figure is the best of `--repeat` runs.
+Takes the Markdown and text files under FOLDER ($GRISTMILL_TEST_DATA/corpus when not given), the
+Python files under the folder of `--code` (Python's own library when not given), and measures on
+one core, in CPU time:
+
+- MB/s, and the ratio to the floor: one pass of `tiktoken.encode_ordinary` over the same text. Our
+  chunkers with blocks given, as in the pipeline, and from raw text; with tiktoken and with the
+  faster encoder of the extra `fast`; the exact token count of every chunk is part of the work.
+  The peers of `benchmarks/peers/splitters.txt`, with the same tokenizer and cap.
+- one document of 1 to 32 MB: how much longer twice the text takes.
+- the import, the first use, and the peak of memory.
+
+All run in turn, round by round, and each figure is the best of its rounds, so that what else runs
+on the machine disturbs all alike. What is not installed is left out, with a line that says so.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import datetime
+import gc
 import importlib.metadata
+import importlib.util
+import json
+import os
 import platform
+import random
+import resource
+import subprocess
+import sys
+import sysconfig
 import time
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from chunkers import TokenMap, build, count_with_context, tokens
+from peers import splitters
+
+from chunkers import TokenMap, build, count_with_context, names, tokens
 from chunkers.blocks import scan
-from chunkers.vocabularies import vocabulary
+from chunkers.vocabularies import Vocabulary, vocabulary
 from lineage import Document
 
-OURS = ("fixed", "recursive", "sentence", "structure", "table", "optimal")
-SUFFIXES = {".md": "markdown", ".txt": "text"}
+OURS = ("fixed", "recursive", "sentence", "structure", "table", "semantic", "optimal")
+FROM_RAW = ("recursive", "structure", "optimal")
+SUFFIXES = {".md": "markdown", ".txt": "text", ".py": "code:python"}
+SLOW = 60.0
+"""A contestant that took more CPU seconds than this is not run again."""
+NEVER = 1 << 60
+SERIES = ("fixed", "recursive", "structure", "optimal")
+
+Text = tuple[str, str]
+"""A text and its format."""
 
 
-def load(folder: Path, megabytes: float) -> list[tuple[str, str]]:
-    """Texts with their formats, repeated or cut to about so many megabytes."""
-    texts = [
-        (path.read_bytes().decode("utf-8", "replace"), SUFFIXES[path.suffix])
+@dataclass
+class Contestant:
+    """One row of a table: what is run, and the best of its times."""
+
+    name: str
+    run: Callable[[], object]
+    note: str = ""
+    seconds: float = float("inf")
+    chunks: list[int] = field(default_factory=list)
+    """Tokens of each chunk, for ours."""
+
+
+def load(folder: Path, suffixes: Sequence[str], megabytes: float) -> list[Text]:
+    """Texts with their formats: whole files in random order, repeated or cut to the size."""
+    files = [
+        path
         for path in sorted(folder.rglob("*"))
-        if path.suffix in SUFFIXES and path.is_file()
+        if path.suffix in suffixes and "site-packages" not in path.parts and path.is_file()
     ]
+    texts = []
+    for path in files:
+        with contextlib.suppress(UnicodeDecodeError):
+            texts.append((path.read_bytes().decode(), SUFFIXES[path.suffix]))
     if not texts:
-        raise SystemExit(f"no {' or '.join(SUFFIXES)} files under {folder}")
-    chosen: list[tuple[str, str]] = []
-    size = 0.0
-    while size < megabytes * 1e6:
+        raise SystemExit(f"no {' or '.join(suffixes)} files in UTF-8 under {folder}")
+    random.Random(1).shuffle(texts)
+    chosen: list[Text] = []
+    left = megabytes * 1e6
+    while left > 0:
         for text, form in texts:
+            # Special tokens in a text make some of the peers raise.
+            text = text.replace("<|endof", "<|end of")[: int(left)]
             chosen.append((text, form))
-            size += len(text.encode())
-            if size >= megabytes * 1e6:
+            left -= len(text.encode())
+            if left <= 0:
                 break
     return chosen
 
 
-def seconds(run: Callable[[], object], repeat: int) -> float:
-    best = float("inf")
-    for _ in range(repeat):
-        begin = time.process_time()
+def megabytes_of(texts: Sequence[Text]) -> float:
+    return sum(len(text.encode()) for text, _ in texts) / 1e6
+
+
+def floor(texts: Sequence[Text], words: Vocabulary) -> Contestant:
+    encode = words.encoding.encode_ordinary
+
+    def run() -> None:
+        for text, _ in texts:
+            encode(text)
+
+    return Contestant("tiktoken encode_ordinary (floor)", run)
+
+
+def ours(
+    texts: Sequence[Text], given: argparse.Namespace, wanted: Sequence[str]
+) -> list[Contestant]:
+    """Our chunkers on these texts, with both encoders."""
+    documents = [Document(text=text, blocks=scan(text, form)) for text, form in texts]
+
+    def maps() -> None:
+        for text, _ in texts:
+            TokenMap(text, given.encoding)
+
+    def scans() -> None:
+        for text, form in texts:
+            scan(text, form)
+
+    rows = [
+        Contestant("token map", with_encoder(maps, False)),
+        Contestant("block scan", scans),
+    ]
+    encoders = [False, True] if importlib.util.find_spec("gigatoken") else [False]
+    for fast in encoders:
+        mark = " [fast]" if fast else ""
+        for name in wanted:
+            chunker = build(name, {}, max_tokens=given.max_tokens)
+            row = Contestant(name + mark, maps)
+
+            def chunk(chunker: Any = chunker, row: Contestant = row) -> None:
+                sizes = row.chunks = []
+                for document in documents:
+                    token_map = TokenMap(document.text, given.encoding)
+                    for span in chunker.spans(document, token_map):
+                        sizes.append(count_with_context(token_map, span))
+
+            def from_raw(chunker: Any = chunker) -> None:
+                for text, form in texts:
+                    document = Document(text=text, blocks=scan(text, form))
+                    token_map = TokenMap(text, given.encoding)
+                    for span in chunker.spans(document, token_map):
+                        count_with_context(token_map, span)
+
+            row.run = with_encoder(chunk, fast)
+            rows.append(row)
+            if name in FROM_RAW or name == "code":
+                raw = Contestant(f"{name}, from raw text{mark}", with_encoder(from_raw, fast))
+                rows.append(raw)
+    return rows
+
+
+def with_encoder(run: Callable[[], None], fast: bool) -> Callable[[], None]:
+    def chosen() -> None:
+        tokens.FAST_FROM = 0 if fast else NEVER
         run()
-        best = min(best, time.process_time() - begin)
-    return best
+
+    return chosen
 
 
-def peers(cap: int, encoding: str) -> Iterator[tuple[str, Callable[[str], object]]]:
-    """Name and version, and a function of one text, for every peer that is installed."""
-    encoder = vocabulary(encoding).encoding
+def others(
+    texts: Sequence[Text],
+    makers: dict[str, tuple[str, splitters.Maker]],
+    words: Vocabulary,
+    cap: int,
+) -> list[Contestant]:
+    rows = []
+    for name, split, note in splitters.available(makers, words.encoding, cap):
+        if split is None:
+            print(f"left out: {name} ({note.splitlines()[0][:100]})", flush=True)
+            continue
 
-    def count(text: str) -> int:
-        return len(encoder.encode_ordinary(text))
+        def run(split: splitters.Split = split) -> None:
+            for text, _ in texts:
+                split(text)
 
-    def version(package: str) -> str:
-        return importlib.metadata.version(package)
+        rows.append(Contestant(f"{name} {note}", run))
+    return rows
 
-    try:
-        from langchain_text_splitters import RecursiveCharacterTextSplitter
 
-        splitter = RecursiveCharacterTextSplitter(
-            chunk_size=cap, chunk_overlap=0, length_function=count
+def race(rows: list[Contestant], rounds: int) -> list[Contestant]:
+    """Runs all in turn, round by round; those that raise are left out, with a line."""
+    failed = set()
+    for number in range(rounds):
+        for row in rows:
+            if row.name in failed or (number and row.seconds > SLOW):
+                continue
+            progress(f"round {number + 1} of {rounds}: {row.name}")
+            tokens.counter.cache_clear()
+            gc.collect()
+            try:
+                row.seconds = min(row.seconds, cpu_seconds(row.run))
+            except Exception as error:
+                failed.add(row.name)
+                progress("")
+                print(f"left out: {row.name} raised {type(error).__name__}: {str(error)[:80]}")
+    progress("")
+    return [row for row in rows if row.name not in failed]
+
+
+def cpu_seconds(run: Callable[[], object]) -> float:
+    begin = time.process_time()
+    run()
+    return time.process_time() - begin
+
+
+def progress(line: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+
+
+def table(title: str, rows: Sequence[Contestant], size: float) -> list[dict[str, Any]]:
+    """Prints MB/s and ratios to the first row, and returns them."""
+    print(f"\n{title:<42}{'MB/s':>8} {'x floor':>8} {'chunks':>8} {'tokens':>7}")
+    out = []
+    for row in rows:
+        figures: dict[str, Any] = {
+            "name": row.name,
+            "mb_per_s": round(size / row.seconds, 3),
+            "ratio": round(rows[0].seconds / row.seconds, 3),
+        }
+        counts = ""
+        if row.chunks:
+            figures["chunks"] = len(row.chunks)
+            figures["mean_tokens"] = round(sum(row.chunks) / len(row.chunks), 1)
+            counts = f" {figures['chunks']:>8} {figures['mean_tokens']:>7.0f}"
+        print(f"{row.name:<42}{figures['mb_per_s']:>8.2f} {figures['ratio']:>8.2f}{counts}")
+        out.append(figures)
+    return out
+
+
+def doubling(texts: Sequence[Text], given: argparse.Namespace) -> list[dict[str, Any]]:
+    """Time for one document of 1, 2, 4 … MB from raw text, and the factor of each doubling."""
+    whole = "\n\n".join(text for text, form in texts if form == "markdown")
+    sizes = [1]
+    while sizes[-1] * 2 <= given.largest:
+        sizes.append(sizes[-1] * 2)
+    print(
+        f"\n{'one document, from raw text: seconds at':<42}" + "".join(f"{s:>7} MB" for s in sizes)
+    )
+    out = []
+    tokens.FAST_FROM = NEVER
+    for name in (name for name in SERIES if name in given.only):
+        chunker = build(name, {}, max_tokens=given.max_tokens)
+        seconds = []
+        for size in sizes:
+            text = (whole * (1 + int(size * 1e6) // len(whole)))[: int(size * 1e6)]
+            progress(f"{name}, {size} MB")
+
+            def run(text: str = text, chunker: Any = chunker) -> None:
+                document = Document(text=text, blocks=scan(text, "markdown"))
+                chunker.spans(document, TokenMap(text, given.encoding))
+
+            times = []
+            for _ in range(given.rounds if size <= 8 else 1):
+                gc.collect()
+                times.append(cpu_seconds(run))
+            seconds.append(min(times))
+        progress("")
+        factors = [round(b / a, 2) for a, b in zip(seconds, seconds[1:], strict=False)]
+        print(f"{name:<42}" + "".join(f"{s:>10.2f}" for s in seconds))
+        print(f"{'':<42}{'':>10}" + "".join(f"{f'x{f:.2f}':>10}" for f in factors))
+        out.append(
+            {"name": name, "megabytes": sizes, "seconds": [round(s, 3) for s in seconds],
+             "factors": factors}
+        )  # fmt: skip
+    return out
+
+
+IMPORT = """
+import time
+begin = time.process_time()
+import chunkers
+imported = time.process_time()
+chunkers.TokenMap("text", {encoding!r})
+print(imported - begin, time.process_time() - imported)
+"""
+
+
+def imports(encoding: str, rounds: int) -> dict[str, float]:
+    """CPU seconds of `import chunkers`, and of the first token map after it."""
+    found = []
+    for _ in range(max(3, rounds)):
+        done = subprocess.run(
+            [sys.executable, "-c", IMPORT.format(encoding=encoding)],
+            capture_output=True, text=True, check=True, env=environment(),
+        )  # fmt: skip
+        found.append([float(part) for part in done.stdout.split()])
+    first, use = (min(column) for column in zip(*found, strict=True))
+    print(f"\nimport chunkers: {first:.2f} s; first token map, vocabulary included: {use:.2f} s")
+    return {"import_seconds": round(first, 3), "first_use_seconds": round(use, 3)}
+
+
+def memory(texts: Sequence[Text], given: argparse.Namespace) -> list[dict[str, Any]]:
+    """Peak memory of chunking one document, in a process of its own, less what is there before."""
+    out = []
+    for name in (name for name in SERIES if name in given.only):
+        command = [
+            sys.executable, __file__, str(given.folder), "--peak-of", name, "--largest",
+            str(given.largest), "--max-tokens", str(given.max_tokens), "--encoding", given.encoding,
+        ]  # fmt: skip
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=True, env=environment()
         )
-        yield f"langchain recursive {version('langchain-text-splitters')}", splitter.split_text
-    except ImportError:
-        pass
-    try:
-        import chonkie
-
-        recursive = chonkie.RecursiveChunker(tokenizer=encoder, chunk_size=cap)
-        yield f"chonkie recursive {version('chonkie')}", recursive.chunk
-    except ImportError:
-        pass
-    try:
-        import semchunk
-
-        yield f"semchunk {version('semchunk')}", semchunk.chunkerify(count, cap)
-    except ImportError:
-        pass
-    try:
-        from llama_index.core.node_parser import SentenceSplitter
-
-        sentences = SentenceSplitter(
-            chunk_size=cap, chunk_overlap=0, tokenizer=encoder.encode_ordinary
+        found = json.loads(done.stdout.splitlines()[-1])
+        print(
+            f"peak memory of {name} on {found['megabytes']:.0f} MB, the text included: "
+            f"{found['bytes_per_byte']:.1f} bytes a byte"
         )
-        yield f"llama-index sentence {version('llama-index-core')}", sentences.split_text
-    except ImportError:
-        pass
+        out.append({"name": name, **found})
+    return out
+
+
+def peak_of(given: argparse.Namespace) -> None:
+    """Prints the growth of the peak of memory by chunking one document, as JSON."""
+    chunker = build(given.peak_of, {}, max_tokens=given.max_tokens)
+    small = "# Title\n\nSome text. And more of it.\n\n- item\n- item\n" * 2000
+    document = Document(text=small, blocks=scan(small, "markdown"))
+    chunker.spans(document, TokenMap(small, given.encoding))  # loads all there is to load
+    # What is read for the text is given back before the peak is reset.
+    pieces = load(given.folder, (".md",), given.largest)
+    text = "\n\n".join(piece for piece, _ in pieces)
+    size = len(text.encode())
+    del pieces, document
+    gc.collect()
+    before = current_rss() - sys.getsizeof(text)
+    Path("/proc/self/clear_refs").write_text("5")
+    document = Document(text=text, blocks=scan(text, "markdown"))
+    chunker.spans(document, TokenMap(text, given.encoding))
+    grown = peak_rss() - before
+    print(json.dumps({"megabytes": size / 1e6, "bytes_per_byte": round(grown / size, 2)}))
+
+
+def current_rss() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def peak_rss() -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def environment() -> dict[str, str]:
+    root = str(Path(__file__).resolve().parent.parent)
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
+
+
+def machine() -> dict[str, Any]:
+    model = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                model = line.split(":", 1)[1].strip()
+                break
+    packages = ("tiktoken", "gigatoken", "numpy", "pyromark", "sentencex", "tree-sitter")
+    versions = {}
+    for package in packages:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = importlib.metadata.version(package)
+    return {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "python": platform.python_version(),
+        "processor": model,
+        "cores": os.cpu_count(),
+        "load": [round(part, 1) for part in os.getloadavg()],
+        "versions": versions,
+    }
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    root = os.environ.get("GRISTMILL_TEST_DATA")
+    corpus = Path(root, "corpus") if root else None
+    parser.add_argument(
+        "folder", type=Path, nargs="?", default=corpus, help="Markdown and text files"
+    )
+    parser.add_argument(
+        "--code", type=Path, default=Path(sysconfig.get_paths()["stdlib"]), help="Python files"
+    )
+    parser.add_argument("--megabytes", type=float, default=20)
+    parser.add_argument("--code-megabytes", type=float, default=5)
+    parser.add_argument("--largest", type=int, default=32, help="MB of the largest document")
+    parser.add_argument("--max-tokens", type=int, default=512)
+    parser.add_argument("--encoding", default="o200k_base")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", nargs="*", default=[*OURS, "code"], help="chunkers of ours")
+    parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--json", action="store_true", help="the figures as the last line")
+    parser.add_argument("--peak-of", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.folder is None or not given.folder.is_dir():
+        parser.error("name a folder of Markdown and text files, or set GRISTMILL_TEST_DATA")
+    return given
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--megabytes", type=float, default=20)
-    parser.add_argument("--max-tokens", type=int, default=512)
-    parser.add_argument("--encoding", default="o200k_base")
-    parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--fast", action="store_true", help="use gigatoken for our chunkers")
-    given = parser.parse_args()
-
-    tokens.FAST_FROM = 0 if given.fast else 1 << 60
-    texts = load(given.folder, given.megabytes)
-    documents = [Document(text=text, blocks=scan(text, form)) for text, form in texts]
-    size = sum(len(text.encode()) for text, _ in texts) / 1e6
-    encoder = vocabulary(given.encoding).encoding
+    warnings.simplefilter("ignore")
+    given = arguments()
+    if given.peak_of:
+        return peak_of(given)
+    words = vocabulary(given.encoding)
+    about = machine()
     print(
-        f"{size:.1f} MB in {len(texts)} files, cap {given.max_tokens}, {given.encoding}, "
-        f"Python {platform.python_version()}, tiktoken {importlib.metadata.version('tiktoken')}"
-        f"{', gigatoken' if given.fast else ''}"
+        f"{about['date']}, Python {about['python']}, {about['processor']}, {about['cores']} cores, "
+        f"load {about['load'][0]}, "
+        + ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     )
-    floor = seconds(lambda: [encoder.encode_ordinary(t) for t, _ in texts], given.repeat)
-
-    def row(name: str, taken: float, chunks: int = 0, mean: float = 0) -> None:
-        counts = f"{chunks:>8} {mean:>7.0f}" if chunks else ""
-        print(f"{name:<36}{size / taken:>8.2f} {floor / taken:>7.2f} {counts}", flush=True)
-
-    print(f"{'':<36}{'MB/s':>8} {'x floor':>7} {'chunks':>8} {'tokens':>7}")
-    row("tiktoken encode_ordinary (floor)", floor)
-    row("TokenMap", seconds(lambda: [map_of(t, given) for t, _ in texts], given.repeat))
-    row("block scan alone", seconds(lambda: [scan(t, f) for t, f in texts], given.repeat))
-    for name in OURS:
-        chunker = build(name, {}, max_tokens=given.max_tokens)
-        sizes: list[int] = []
-
-        def run(chunker=chunker, sizes=sizes) -> None:  # type: ignore[no-untyped-def]
-            sizes.clear()
-            for document in documents:
-                token_map = map_of(document.text, given)
-                spans = chunker.spans(document, token_map)
-                sizes.extend(count_with_context(token_map, span) for span in spans)
-
-        def raw(chunker=chunker) -> None:  # type: ignore[no-untyped-def]
-            for text, form in texts:
-                chunker.spans(Document(text=text, blocks=scan(text, form)), map_of(text, given))
-
-        taken = seconds(run, given.repeat)
-        row(name, taken, len(sizes), sum(sizes) / len(sizes))
-        if name in ("structure", "optimal"):
-            row(f"{name}, from raw text", seconds(raw, given.repeat))
-    for name, split in peers(given.max_tokens, given.encoding):
-        row(name, seconds(lambda split=split: [split(t) for t, _ in texts], 1))  # type: ignore[misc]
-
-
-def map_of(text: str, given: argparse.Namespace) -> TokenMap:
-    return TokenMap(text, given.encoding)
+    found: dict[str, Any] = {"machine": about, "max_tokens": given.max_tokens}
+    texts = load(given.folder, (".md", ".txt"), given.megabytes)
+    groups = [("text", texts, splitters.TEXT, [n for n in OURS if n in given.only])]
+    if "code" in given.only and given.code_megabytes:
+        code = load(given.code, (".py",), given.code_megabytes)
+        groups.append(("code", code, splitters.CODE, ["recursive", "code"]))
+    for title, group, makers, wanted in groups:
+        size = megabytes_of(group)
+        rows = [floor(group, words)]
+        rows += ours(group, given, [name for name in wanted if name in names()])
+        if not given.no_peers:
+            rows += others(group, makers, words, given.max_tokens)
+        heading = f"{title}: {size:.1f} MB in {len(group)} files, cap {given.max_tokens}"
+        found[title] = table(heading, race(rows, given.rounds), size)
+    if given.largest:
+        found["doubling"] = doubling(texts, given)
+        found["memory"] = memory(texts, given)
+    found.update(imports(given.encoding, given.rounds))
+    if given.json:
+        print(json.dumps(found))
+    return None
 
 
 if __name__ == "__main__":

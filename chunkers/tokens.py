@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
+import re
 from array import array
 from bisect import bisect_right
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from chunkers.fast import Encode, fast_encoder
 from chunkers.pretokens import SafePoints, encode_pieces
@@ -35,6 +37,9 @@ _FIRST_HEAD = -64
 """UTF-8 bytes below it, as signed numbers, go on with a character; the others begin one."""
 _FEW = 12
 """Up to one in this many bytes, it is faster to look up each that goes on with a character."""
+_PIECE = 1 << 20
+"""Characters that are encoded at once."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _FEW_PLACES = 24
 """Up to so many positions, bisection one by one is faster than all at once."""
 
@@ -102,8 +107,13 @@ class TokenMap:
     of 50 MB. Memory: 4 bytes a token.
     """
 
-    def __init__(self, text: str, encoding: str = DEFAULT_ENCODING) -> None:
+    def __init__(self, text: str, encoding: str = DEFAULT_ENCODING, *, threads: int = 1) -> None:
         """Encodes `text`.
+
+        Args:
+            text: any string.
+            encoding: a tiktoken encoding.
+            threads: how many may encode at once, where the text is long enough for more than one.
 
         Raises:
             ConfigError: the encoding is not known or not available.
@@ -114,17 +124,42 @@ class TokenMap:
         self._safe = self._counter.safe
         self._surrogates = False
         try:
-            data = None if text.isascii() else text.encode()
+            self._view = self._encoded(text, threads)
         except UnicodeEncodeError:
             # One replacement character for each surrogate keeps offsets; counts are taken afresh.
             self._surrogates = True
-            text = "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in text)
-            data = text.encode()
-        ends = self._character_ends(self._counter.encode(text), data)
-        # Bisection reads single elements, which an array gives out twice as fast as numpy does.
-        self._view = array("i")
-        self._view.frombytes(ends.tobytes())
+            self._view = self._encoded(_SURROGATE.sub("\ufffd", text), threads)
         self._counts: dict[tuple[str, int, int], int] = {}
+
+    def _encoded(self, text: str, threads: int) -> array[int]:
+        """The ends of all tokens, piece by piece: what each needs on the way is given back."""
+
+        def encode(piece: tuple[int, int]) -> npt.NDArray[np.int32]:
+            start, end = piece
+            part = text if end - start == len(text) else text[start:end]
+            data = None if part.isascii() else part.encode()
+            ends = self._character_ends(self._counter.encode(part), data)
+            ends += start
+            return ends
+
+        # Bisection reads single elements, which an array gives out twice as fast as numpy does.
+        view = array("i")
+        pieces = list(self._pieces(text))
+        with _pool(min(threads, len(pieces))) as each:
+            for ends in each(encode, pieces):
+                view.frombytes(ends.tobytes())
+        return view
+
+    def _pieces(self, text: str) -> Iterator[tuple[int, int]]:
+        """The text in pieces that have the same tokens together as apart."""
+        start = 0
+        while len(text) - start > _PIECE + _PIECE // 2:
+            end = self._safe.first(text, start + _PIECE, len(text))
+            if end is None:
+                break
+            yield start, end
+            start = end
+        yield start, len(text)
 
     def _character_ends(
         self, tokens: npt.NDArray[np.uint32], data: bytes | None
@@ -262,6 +297,34 @@ class TokenMap:
             if self.count(start, end) <= tokens:
                 return end
         return start
+
+
+def token_maps(
+    texts: Sequence[str], encoding: str = DEFAULT_ENCODING, *, threads: int | None = None
+) -> list[TokenMap]:
+    """The maps of many texts; the encoders work in as many threads as there are cores.
+
+    Raises:
+        ConfigError: the encoding is not known or not available.
+    """
+    threads = threads or os.cpu_count() or 1
+    if len(texts) == 1:
+        return [TokenMap(texts[0], encoding, threads=threads)]
+    counter(encoding)
+    with _pool(min(threads, len(texts))) as each:
+        return list(each(lambda text: TokenMap(text, encoding), texts))
+
+
+@contextlib.contextmanager
+def _pool(threads: int) -> Iterator[Callable[..., Iterable[Any]]]:
+    """`map` over so many threads; the encoders let go of the interpreter's lock."""
+    if threads <= 1:
+        yield map
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(threads) as pool:
+        yield pool.map
 
 
 def _slack(tokens: int) -> int:
