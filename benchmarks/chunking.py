@@ -13,8 +13,9 @@ one core, in CPU time:
 - one document of 1 to 32 MB: how much longer twice the text takes.
 - the import, the first use, and the peak of memory.
 
-All run in turn, round by round, and each figure is the best of its rounds, so that what else runs
-on the machine disturbs all alike. What is not installed is left out, with a line that says so.
+The text is divided into slices, and on each of them all run in turn, round by round. A figure is
+the sum over the slices of the best round, so that what else runs on the machine disturbs all
+alike and little. What is not installed is left out, with a line that says so.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import contextlib
 import datetime
 import gc
 import importlib.metadata
-import importlib.util
+import itertools
 import json
 import os
 import platform
@@ -50,9 +51,10 @@ from lineage import Document
 OURS = ("fixed", "recursive", "sentence", "structure", "table", "semantic", "optimal")
 FROM_RAW = ("recursive", "structure", "optimal")
 SUFFIXES = {".md": "markdown", ".txt": "text", ".py": "code:python"}
-SLOW = 60.0
-"""A contestant that took more CPU seconds than this is not run again."""
+SLOW = 5.0
+"""A contestant that takes more CPU seconds than this for a slice is run on it once."""
 NEVER = 1 << 60
+SLICE = 500_000
 SERIES = ("fixed", "recursive", "structure", "optimal")
 
 Text = tuple[str, str]
@@ -64,11 +66,16 @@ class Contestant:
     """One row of a table: what is run, and the best of its times."""
 
     name: str
-    run: Callable[[], object]
-    note: str = ""
-    seconds: float = float("inf")
-    chunks: list[int] = field(default_factory=list)
-    """Tokens of each chunk, for ours."""
+    run: Callable[[int], object]
+    """Does the work of one slice."""
+    best: list[float] = field(default_factory=list)
+    """CPU seconds of each slice."""
+    chunks: dict[int, list[int]] = field(default_factory=dict)
+    """Tokens of each chunk by slice, for ours."""
+
+    @property
+    def seconds(self) -> float:
+        return sum(self.best)
 
 
 def load(folder: Path, suffixes: Sequence[str], megabytes: float) -> list[Text]:
@@ -98,55 +105,71 @@ def load(folder: Path, suffixes: Sequence[str], megabytes: float) -> list[Text]:
     return chosen
 
 
+def sliced(texts: Sequence[Text]) -> list[list[Text]]:
+    """The texts in groups of about `SLICE` characters."""
+    slices: list[list[Text]] = [[]]
+    size = 0
+    for text in texts:
+        if size > SLICE:
+            slices.append([])
+            size = 0
+        slices[-1].append(text)
+        size += len(text[0])
+    return slices
+
+
 def megabytes_of(texts: Sequence[Text]) -> float:
     return sum(len(text.encode()) for text, _ in texts) / 1e6
 
 
-def floor(texts: Sequence[Text], words: Vocabulary) -> Contestant:
+def floor(slices: Sequence[Sequence[Text]], words: Vocabulary) -> Contestant:
     encode = words.encoding.encode_ordinary
 
-    def run() -> None:
-        for text, _ in texts:
+    def run(part: int) -> None:
+        for text, _ in slices[part]:
             encode(text)
 
     return Contestant("tiktoken encode_ordinary (floor)", run)
 
 
 def ours(
-    texts: Sequence[Text], given: argparse.Namespace, wanted: Sequence[str]
+    slices: Sequence[Sequence[Text]], given: argparse.Namespace, wanted: Sequence[str]
 ) -> list[Contestant]:
     """Our chunkers on these texts, with both encoders."""
-    documents = [Document(text=text, blocks=scan(text, form)) for text, form in texts]
+    documents = [
+        [Document(text=text, blocks=scan(text, form)) for text, form in part] for part in slices
+    ]
 
-    def maps() -> None:
-        for text, _ in texts:
+    def maps(part: int) -> None:
+        for text, _ in slices[part]:
             TokenMap(text, given.encoding)
 
-    def scans() -> None:
-        for text, form in texts:
+    def scans(part: int) -> None:
+        for text, form in slices[part]:
             scan(text, form)
 
     rows = [
         Contestant("token map", with_encoder(maps, False)),
         Contestant("block scan", scans),
     ]
-    encoders = [False, True] if importlib.util.find_spec("gigatoken") else [False]
+    encoders = [False, True] if tokens.counter(given.encoding).fast else [False]
     for fast in encoders:
         mark = " [fast]" if fast else ""
         for name in wanted:
             chunker = build(name, {}, max_tokens=given.max_tokens)
             row = Contestant(name + mark, maps)
 
-            def chunk(chunker: Any = chunker, row: Contestant = row) -> None:
-                sizes = row.chunks = []
-                for document in documents:
+            def chunk(part: int, chunker: Any = chunker, row: Contestant = row) -> None:
+                sizes = row.chunks[part] = []
+                for document in documents[part]:
                     token_map = TokenMap(document.text, given.encoding)
                     for span in chunker.spans(document, token_map):
                         sizes.append(count_with_context(token_map, span))
 
-            def from_raw(chunker: Any = chunker) -> None:
-                for text, form in texts:
-                    document = Document(text=text, blocks=scan(text, form))
+            def from_raw(part: int, chunker: Any = chunker) -> None:
+                for text, form in slices[part]:
+                    blocks = scan(text, form) if chunker.reads_blocks else []
+                    document = Document(text=text, blocks=blocks)
                     token_map = TokenMap(text, given.encoding)
                     for span in chunker.spans(document, token_map):
                         count_with_context(token_map, span)
@@ -159,16 +182,16 @@ def ours(
     return rows
 
 
-def with_encoder(run: Callable[[], None], fast: bool) -> Callable[[], None]:
-    def chosen() -> None:
+def with_encoder(run: Callable[[int], None], fast: bool) -> Callable[[int], None]:
+    def chosen(part: int) -> None:
         tokens.FAST_FROM = 0 if fast else NEVER
-        run()
+        run(part)
 
     return chosen
 
 
 def others(
-    texts: Sequence[Text],
+    slices: Sequence[Sequence[Text]],
     makers: dict[str, tuple[str, splitters.Maker]],
     words: Vocabulary,
     cap: int,
@@ -179,37 +202,43 @@ def others(
             print(f"left out: {name} ({note.splitlines()[0][:100]})", flush=True)
             continue
 
-        def run(split: splitters.Split = split) -> None:
-            for text, _ in texts:
+        def run(part: int, split: splitters.Split = split) -> None:
+            for text, _ in slices[part]:
                 split(text)
 
         rows.append(Contestant(f"{name} {note}", run))
     return rows
 
 
-def race(rows: list[Contestant], rounds: int) -> list[Contestant]:
-    """Runs all in turn, round by round; those that raise are left out, with a line."""
+def race(rows: list[Contestant], slices: int, rounds: int, encoding: str) -> list[Contestant]:
+    """Runs all in turn on every slice; those that raise are left out, with a line."""
+    gc.collect()
+    gc.freeze()  # what is loaded costs the collector nothing from now on
     failed = set()
-    for number in range(rounds):
+    for part in range(slices):
         for row in rows:
-            if row.name in failed or (number and row.seconds > SLOW):
-                continue
-            progress(f"round {number + 1} of {rounds}: {row.name}")
-            tokens.counter.cache_clear()
-            gc.collect()
-            try:
-                row.seconds = min(row.seconds, cpu_seconds(row.run))
-            except Exception as error:
-                failed.add(row.name)
-                progress("")
-                print(f"left out: {row.name} raised {type(error).__name__}: {str(error)[:80]}")
+            row.best.append(float("inf"))
+        for number in range(rounds):
+            for row in rows:
+                if row.name in failed or (number and row.best[-1] > SLOW):
+                    continue
+                progress(f"slice {part + 1} of {slices}, round {number + 1}: {row.name}")
+                tokens.counter(encoding).forget()
+                gc.collect()
+                try:
+                    row.best[-1] = min(row.best[-1], cpu_seconds(row.run, part))
+                except Exception as error:
+                    failed.add(row.name)
+                    progress("")
+                    reason = f"{type(error).__name__}: {str(error)[:80]}"
+                    print(f"left out: {row.name} raised {reason}", flush=True)
     progress("")
     return [row for row in rows if row.name not in failed]
 
 
-def cpu_seconds(run: Callable[[], object]) -> float:
+def cpu_seconds(run: Callable[..., object], *arguments: object) -> float:
     begin = time.process_time()
-    run()
+    run(*arguments)
     return time.process_time() - begin
 
 
@@ -230,8 +259,9 @@ def table(title: str, rows: Sequence[Contestant], size: float) -> list[dict[str,
         }
         counts = ""
         if row.chunks:
-            figures["chunks"] = len(row.chunks)
-            figures["mean_tokens"] = round(sum(row.chunks) / len(row.chunks), 1)
+            sizes = list(itertools.chain.from_iterable(row.chunks.values()))
+            figures["chunks"] = len(sizes)
+            figures["mean_tokens"] = round(sum(sizes) / len(sizes), 1)
             counts = f" {figures['chunks']:>8} {figures['mean_tokens']:>7.0f}"
         print(f"{row.name:<42}{figures['mb_per_s']:>8.2f} {figures['ratio']:>8.2f}{counts}")
         out.append(figures)
@@ -257,7 +287,8 @@ def doubling(texts: Sequence[Text], given: argparse.Namespace) -> list[dict[str,
             progress(f"{name}, {size} MB")
 
             def run(text: str = text, chunker: Any = chunker) -> None:
-                document = Document(text=text, blocks=scan(text, "markdown"))
+                blocks = scan(text, "markdown") if chunker.reads_blocks else []
+                document = Document(text=text, blocks=blocks)
                 chunker.spans(document, TokenMap(text, given.encoding))
 
             times = []
@@ -266,7 +297,7 @@ def doubling(texts: Sequence[Text], given: argparse.Namespace) -> list[dict[str,
                 times.append(cpu_seconds(run))
             seconds.append(min(times))
         progress("")
-        factors = [round(b / a, 2) for a, b in zip(seconds, seconds[1:], strict=False)]
+        factors = [round(b / a, 2) for a, b in itertools.pairwise(seconds)]
         print(f"{name:<42}" + "".join(f"{s:>10.2f}" for s in seconds))
         print(f"{'':<42}{'':>10}" + "".join(f"{f'x{f:.2f}':>10}" for f in factors))
         out.append(
@@ -334,7 +365,8 @@ def peak_of(given: argparse.Namespace) -> None:
     gc.collect()
     before = current_rss() - sys.getsizeof(text)
     Path("/proc/self/clear_refs").write_text("5")
-    document = Document(text=text, blocks=scan(text, "markdown"))
+    blocks = scan(text, "markdown") if chunker.reads_blocks else []
+    document = Document(text=text, blocks=blocks)
     chunker.spans(document, TokenMap(text, given.encoding))
     grown = peak_rss() - before
     print(json.dumps({"megabytes": size / 1e6, "bytes_per_byte": round(grown / size, 2)}))
@@ -424,12 +456,13 @@ def main() -> None:
         groups.append(("code", code, splitters.CODE, ["recursive", "code"]))
     for title, group, makers, wanted in groups:
         size = megabytes_of(group)
-        rows = [floor(group, words)]
-        rows += ours(group, given, [name for name in wanted if name in names()])
+        slices = sliced(group)
+        rows = [floor(slices, words)]
+        rows += ours(slices, given, [name for name in wanted if name in names()])
         if not given.no_peers:
-            rows += others(group, makers, words, given.max_tokens)
+            rows += others(slices, makers, words, given.max_tokens)
         heading = f"{title}: {size:.1f} MB in {len(group)} files, cap {given.max_tokens}"
-        found[title] = table(heading, race(rows, given.rounds), size)
+        found[title] = table(heading, race(rows, len(slices), given.rounds, given.encoding), size)
     if given.largest:
         found["doubling"] = doubling(texts, given)
         found["memory"] = memory(texts, given)

@@ -22,3 +22,4 @@ from chunkers.spans import Span as Span
 from chunkers.tokens import TokenMap as TokenMap
 from chunkers.tokens import count_tokens as count_tokens
 from chunkers.tokens import count_with_context as count_with_context
+from chunkers.tokens import token_maps as token_maps

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -122,10 +123,10 @@ def chunk(
     text = read(source) if isinstance(source, Path) else source
     document = Document(
         text=text,
-        blocks=scan_blocks(text, text_format),
+        blocks=scan_blocks(text, text_format) if getattr(made, "reads_blocks", True) else [],
         data_type=_CLASSES.get(text_format, "code"),
     )
-    tokens = TokenMap(text, encoding)
+    tokens = TokenMap(text, encoding, threads=os.cpu_count() or 1)
     return [
         TextChunk(
             text[span.start : span.end],

@@ -65,6 +65,8 @@ class BaseChunker(ABC):
 
     name: ClassVar[str]
     version: ClassVar[str]
+    reads_blocks: ClassVar[bool] = True
+    """Whether it looks at more than the text, so that the text has to be scanned for it."""
 
     max_tokens: int = 512
     """Hard cap on tokens, context included."""

@@ -26,6 +26,7 @@ class FixedChunker(BaseChunker):
 
     name: ClassVar[str] = "fixed"
     version: ClassVar[str] = "1"
+    reads_blocks: ClassVar[bool] = False
 
     def parts(
         self, document: Document, tokens: TokenMap, contexts: ContextFitter

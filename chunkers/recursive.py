@@ -25,6 +25,7 @@ class RecursiveChunker(BaseChunker):
 
     name: ClassVar[str] = "recursive"
     version: ClassVar[str] = "1"
+    reads_blocks: ClassVar[bool] = False
 
     def parts(
         self, document: Document, tokens: TokenMap, contexts: ContextFitter

@@ -27,6 +27,7 @@ class SentenceChunker(BaseChunker):
 
     name: ClassVar[str] = "sentence"
     version: ClassVar[str] = "1"
+    reads_blocks: ClassVar[bool] = False
 
     def parts(
         self, document: Document, tokens: TokenMap, contexts: ContextFitter

@@ -73,6 +73,10 @@ class Counter:
             clean = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
             return encode_pieces(clean, self.vocabulary.encoding, self.vocabulary.family)
 
+    def forget(self) -> None:
+        """Counts all strings afresh from now on."""
+        self._known.clear()
+
     def count(self, text: str) -> int:
         """How many tokens `text` has."""
         if len(text) > _REMEMBERED:

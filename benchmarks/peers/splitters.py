@@ -89,7 +89,10 @@ def haystack_recursive(encoder: tiktoken.Encoding, count: Callable[[str], int], 
     from haystack import Document
     from haystack.components.preprocessors import RecursiveDocumentSplitter
 
-    splitter = RecursiveDocumentSplitter(split_length=cap, split_unit="token")
+    # Without its sentence separator, which needs a model to be downloaded.
+    splitter = RecursiveDocumentSplitter(
+        split_length=cap, split_unit="token", separators=["\n\n", "\n", " "]
+    )
     splitter.warm_up()
     return lambda text: splitter.run([Document(content=text)])
 
@@ -154,7 +157,7 @@ def available(
         try:
             version = importlib.metadata.version(package)
             yield name, make(encoder, count, cap), version
-        except (ImportError, importlib.metadata.PackageNotFoundError):
+        except importlib.metadata.PackageNotFoundError:
             yield name, None, "not installed"
         except Exception as error:
             yield name, None, f"{type(error).__name__}: {error}"
