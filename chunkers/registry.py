@@ -2,7 +2,8 @@
 
 A package adds its own with an entry point in the group `gristmill.chunkers`: the name is what
 policies call it, the object a callable that takes `max_tokens` and the policy's parameters as
-keywords and returns a `chunkers.base.Chunker`. A dataclass like `BaseChunker` will do.
+keywords and returns a `chunkers.base.Chunker`. A dataclass like `BaseChunker` will do. Splitters of
+other libraries go by `langchain:CLASS` and `llamaindex:CLASS` (`chunkers.adapters.foreign`).
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ _OWN = {
     "hierarchical": "chunkers.hierarchical:HierarchicalChunker",
 }
 
+_FOREIGN = ("langchain", "llamaindex")
+"""Before a colon and the name of a class: splitters of other libraries."""
+
 
 @functools.cache
 def _third_party() -> dict[str, metadata.EntryPoint]:
@@ -58,6 +62,9 @@ def factory(name: str) -> Callable[..., Chunker]:
         module, _, attribute = _OWN[name].partition(":")
         found: Callable[..., Chunker] = getattr(import_module(module), attribute)
         return found
+    if name.partition(":")[0] in _FOREIGN and ":" in name:
+        foreign = import_module("chunkers.adapters.foreign")
+        return functools.partial(foreign.make, name)
     point = _third_party().get(name)
     if point is None:
         raise ConfigError(unknown("chunker", name, names()))

@@ -8,4 +8,4 @@ from pathlib import Path
 # Plugins below are modules of this folder, found there whatever way pytest imports tests.
 sys.path.insert(0, str(Path(__file__).parent))
 
-pytest_plugins = ["azurite"]
+pytest_plugins = ["azurite", "chunkers.pytest_plugin", "pytester"]

@@ -13,11 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chunkers import Span, TokenMap, build, graphemes, names
+from chunkers import Chunker, Span, TokenMap, build, graphemes, names
 from chunkers import tokens as tokens_module
 from chunkers.api import FORMATS
 from chunkers.blocks import scan
 from chunkers.conformance import check
+from chunkers.pytest_plugin import ChunkerConformance
 from lineage import Document
 from lineage.records import uncovered
 
@@ -36,12 +37,18 @@ OPTIONS = [
 relaxed = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-@pytest.mark.parametrize("name", names())
-@pytest.mark.parametrize("hostile", sorted(texts.HOSTILE))
-def test_hostile_texts(name: str, hostile: str) -> None:
-    text = texts.HOSTILE[hostile]
-    for cap in (16, 200):
-        check(build(name, {}, max_tokens=cap), texts.markdown(text))
+class TestOurs(ChunkerConformance):
+    """The suite that third parties use, on every chunker of ours."""
+
+    test_any_text = None  # type: ignore[assignment]  # more of that below
+    test_same_answer_in_another_process = None  # type: ignore[assignment]  # once for all, below
+
+    @pytest.fixture(autouse=True, params=names())
+    def _name(self, request: pytest.FixtureRequest) -> None:
+        self.name: str = request.param
+
+    def make(self, max_tokens: int) -> Chunker:
+        return build(self.name, {}, max_tokens=max_tokens)
 
 
 @pytest.mark.parametrize("name", names())
