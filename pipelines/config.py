@@ -109,6 +109,38 @@ class StrategyConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class EmbedderConfig:
+    """What makes vectors."""
+
+    kind: str
+    """`onnx` or `azure_openai`."""
+    model: str
+    """An absolute folder, or a model's name."""
+    threads: int = 1
+    deployment: str = ""
+    endpoint: str = ""
+    dimensions: int | None = None
+    tokens_per_minute: int = 350_000
+    requests_per_minute: int = 2_100
+    api_version: str = "2024-10-21"
+
+    def fingerprint(self) -> str:
+        """Changes when the same text may get another vector; found out without loading a model.
+
+        For a local folder it also changes when its files are only written anew.
+        """
+        folder = Path(self.model)
+        files: list[tuple[str, int, int]] = []
+        if self.kind == "onnx" and folder.is_dir():
+            for path in sorted(folder.rglob("*")):
+                if path.is_file():
+                    stat = path.stat()
+                    name = str(path.relative_to(folder))
+                    files.append((name, stat.st_size, stat.st_mtime_ns))
+        return fingerprint([self.kind, self.model if not files else "", self.dimensions, files])
+
+
+@dataclass(frozen=True, slots=True)
 class SinkConfig:
     """Where the chunks of a strategy are loaded to."""
 
@@ -118,6 +150,8 @@ class SinkConfig:
     """An absolute local path, or a URI."""
     strategy: str = "default"
     options: Mapping[str, Any] = field(default_factory=dict)
+    embedder: EmbedderConfig | None = None
+    """What makes the vectors of the chunks; null for a sink without vectors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +281,7 @@ class Config:
     budget: BudgetConfig = BudgetConfig()
     serve: ServeConfig | None = None
     evaluation: EvaluationConfig = EvaluationConfig()
+    embedder: EmbedderConfig | None = None
     path: Path = Path("gristmill.yaml")
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """The file as written, policies included, environment variables not expanded: fit to log."""
@@ -254,7 +289,7 @@ class Config:
     @property
     def embeds(self) -> bool:
         """Whether a sink of this pipeline makes vectors."""
-        return False
+        return any(sink.embedder is not None for sink in self.sinks)
 
     def source(self, name: str) -> SourceConfig:
         """The source called `name`; raises ConfigError."""

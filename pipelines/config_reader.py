@@ -17,6 +17,7 @@ from pipelines.config import (
     DEFAULT_MAX_TOKENS,
     BatchConfig,
     Config,
+    EmbedderConfig,
     GuardConfig,
     MlflowConfig,
     SinkConfig,
@@ -24,6 +25,7 @@ from pipelines.config import (
 )
 from pipelines.config_access import read_identity
 from pipelines.config_budget import read_budget
+from pipelines.config_embedder import read_embedder
 from pipelines.config_evaluation import read_evaluation
 from pipelines.config_section import Section
 from pipelines.config_serve import read_serve
@@ -32,9 +34,9 @@ from pipelines.config_yaml import KeyPath, YamlFile, read_yaml
 
 KEYS = (
     "name", "lake", "sources", "strategies", "sinks", "mlflow", "guard", "batch", "identity",
-    "budget", "serve", "evaluation",
+    "budget", "serve", "evaluation", "embedder",
 )  # fmt: skip
-RESERVED = ("parsers", "limits", "embedder", "lineage", "schedule")
+RESERVED = ("parsers", "limits", "lineage", "schedule")
 SINK_KINDS = ("lancedb",)
 SINK_KINDS_LATER = ("azure_search", "azure-search", "pgvector", "postgres", "beam")
 LAKE_SCHEMES = ("abfs", "abfss", "adl", "az", "azure", "gs", "s3", "s3a")
@@ -83,10 +85,11 @@ def build_config(file: YamlFile, environ: Mapping[str, str] | None) -> Config:
             "sources", "is missing; a pipeline reads from somewhere: `sources: [{uri: documents}]`"
         )
     _unique(top, "sources", sources)
+    embedder = read_embedder(file, top, folder)
     sinks = tuple(
         top.each(
             "sinks",
-            lambda p, v: _sink(file, p, v, folder, [s.name for s in strategies]),
+            lambda p, v: _sink(file, p, v, folder, [s.name for s in strategies], embedder),
             example="[{name: index, kind: lancedb, uri: .gristmill/index}]",
         )
     )
@@ -117,6 +120,7 @@ def build_config(file: YamlFile, environ: Mapping[str, str] | None) -> Config:
             strategies,
             lambda place, value: _strategy(file, place, value, folder, None, environ),
         ),
+        embedder=embedder,
         path=path,
         raw=raw,
     )
@@ -233,9 +237,14 @@ def _locate(file: YamlFile, path: KeyPath, action: Callable[[], T]) -> T:
 
 
 def _sink(
-    file: YamlFile, path: KeyPath, value: object, folder: Path, strategies: list[str]
+    file: YamlFile,
+    path: KeyPath,
+    value: object,
+    folder: Path,
+    strategies: list[str],
+    embedder: EmbedderConfig | None,
 ) -> SinkConfig:
-    known = ("name", "kind", "uri", "strategy", "options")
+    known = ("name", "kind", "uri", "strategy", "options", "embedder")
     example = "{name: index, kind: lancedb, uri: .gristmill/index, strategy: default}"
     section = Section(file, path, value, known, example=example)
     kind: str = section.text("kind", example="lancedb")
@@ -252,12 +261,22 @@ def _sink(
     options = section.value.get("options") or {}
     if not isinstance(options, Mapping):
         raise section.error("options", f"must be a mapping, not {options!r}")
+    embeds = section.value.get("embedder", False)
+    if not isinstance(embeds, bool):
+        raise section.error("embedder", f"must be true or false, not {embeds!r}")
+    if embeds and embedder is None:
+        raise section.error(
+            "embedder",
+            "is true, and the configuration has no `embedder`; for example "
+            "`embedder: {kind: onnx, model: models/all-MiniLM-L6-v2}` beside `sinks`",
+        )
     return SinkConfig(
         name=_name(section, example="index", default=kind),
         kind=kind,
         uri=resolve(section.text("uri", example=".gristmill/index"), folder),
         strategy=strategy,
         options=dict(options),
+        embedder=embedder if embeds else None,
     )
 
 

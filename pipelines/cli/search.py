@@ -55,7 +55,7 @@ def command(
         print_title(f"{number:>2}  {show(hit.source_uri)}")
         pages = f", page {hit.page_first}" if hit.page_first is not None else ""
         under = " > ".join(hit.heading_path)
-        place = f"{hit.score:.2f}, {hit.chunk_id}[{hit.start}:{hit.end}]{pages}"
+        place = f"{hit.score:.3g}, {hit.chunk_id}[{hit.start}:{hit.end}]{pages}"
         print_folded("    ", show(f"{place}, under {under}" if under else place))
         print_folded("    ", show(excerpt(hit.text, 240)))
         if hit.parent is not None:

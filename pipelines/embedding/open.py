@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipelines.embedding.base import Embedder
+
+if TYPE_CHECKING:
+    from pipelines.config import EmbedderConfig
+    from pipelines.embedding.cache import CachingEmbedder
 
 
 def open_embedder(model: str | Path, *, threads: int = 1) -> Embedder:
@@ -26,3 +31,26 @@ def open_embedder(model: str | Path, *, threads: int = 1) -> Embedder:
     from pipelines.embedding.cached import CachedEmbedder
 
     return CachedEmbedder(model, threads=threads)
+
+
+def open_configured(config: EmbedderConfig) -> Embedder:
+    """The embedder that a configuration names. What is wrong shows on first use."""
+    if config.kind == "azure_openai":
+        from pipelines.embedding.azure_openai import AzureOpenAIEmbedder, Rates
+
+        return AzureOpenAIEmbedder(
+            config.deployment,
+            config.endpoint,
+            model=config.model,
+            dimensions=config.dimensions,
+            rates=Rates(config.tokens_per_minute, config.requests_per_minute),
+            api_version=config.api_version,
+        )
+    return open_embedder(config.model, threads=config.threads)
+
+
+def open_cached(config: EmbedderConfig, lake: str) -> CachingEmbedder:
+    """The same, with the cache of a lake in front."""
+    from pipelines.embedding.cache import CachingEmbedder, VectorCache
+
+    return CachingEmbedder(open_configured(config), VectorCache.of(lake))

@@ -19,8 +19,11 @@ from lineage import Acl, ConfigError, MissingExtra, Principal, TerminalError
 from lineage.schemas import CHUNKS
 from pipelines.load import lease, position
 from pipelines.load.access import literal, permitted
+from pipelines.load.fusion import fuse
 from pipelines.load.rows import (
+    MODEL,
     RIGHTS,
+    VECTOR,
     index_schema,
     layout_fingerprint,
     replacement_rows,
@@ -41,7 +44,8 @@ from pipelines.steps import step
 if TYPE_CHECKING:
     from lancedb.table import Table
 
-    from pipelines.config import SinkConfig
+    from pipelines.config import EmbedderConfig, SinkConfig
+    from pipelines.embedding import Embedder
 
 TABLE = "chunks"
 TEXT_COLUMN = "embedded_text"
@@ -51,6 +55,8 @@ _IDS_PER_FILTER = 2_000
 _KEEP_VERSIONS = timedelta(hours=1)
 """How long a replaced version stays readable, for searches that are under way."""
 _MAX_TOKEN_LENGTH = 200
+_FUSED_DEPTH = 100
+"""Ranks of each ranking that are fused, at least."""
 _LIST_INDEXES = ("allow_users", "allow_groups", "deny_users", "deny_groups")
 _KEY_INDEXES = ("chunk_id", "document_id")
 
@@ -85,7 +91,9 @@ class LanceSink:
     folder: Path
     options: Mapping[str, Any]
     origin: str
+    embedder: EmbedderConfig | None = None
     _table: Table | None = None
+    _opened: Embedder | None = None
 
     @classmethod
     def from_config(cls, config: SinkConfig, origin: str) -> LanceSink:
@@ -101,18 +109,35 @@ class LanceSink:
                 "Write for example `uri: .gristmill/index`"
             )
         folder = Path(config.uri.removeprefix("file://"))
-        return cls(config.name, folder, _options(config), origin)
+        return cls(config.name, folder, _options(config), origin, config.embedder)
 
     @property
     def schema(self) -> pa.Schema:
         """The columns of the index."""
-        return index_schema(CHUNKS)
+        dimensions = None if self.embedder is None else self._model.dimensions
+        return index_schema(CHUNKS, dimensions)
+
+    @property
+    def _model(self) -> Embedder:
+        """What makes the vectors, of chunks and of queries."""
+        if self._opened is None:
+            from pipelines.embedding import open_configured
+
+            assert self.embedder is not None
+            self._opened = open_configured(self.embedder)
+        return self._opened
+
+    @property
+    def _layout(self) -> str:
+        """Changes when the index has to be built anew; found out without loading a model."""
+        values = dict(self.options)
+        if self.embedder is not None:
+            values["embedder"] = self.embedder.fingerprint()
+        return layout_fingerprint(index_schema(CHUNKS), values)
 
     def position(self) -> int | None:
         """See `Sink.position`; reads one small file and a folder listing."""
-        return position.read(
-            self.folder, origin=self.origin, options=layout_fingerprint(self.schema, self.options)
-        )
+        return position.read(self.folder, origin=self.origin, options=self._layout)
 
     def lease(self) -> AbstractContextManager[LeaseLike]:
         """See `Sink.lease`."""
@@ -156,7 +181,8 @@ class LanceSink:
 
     def _replace(self, table: Table, replaced: Sequence[Replace]) -> None:
         with step("sink-replace"):
-            rows = replacement_rows(replaced, self.schema)
+            model = None if self.embedder is None else self._model.name
+            rows = replacement_rows(replaced, self.schema, model)
             among = _among([change.document_id for change in replaced])
             if not table.count_rows(among):
                 # Nothing to join with: a plain append takes less time and memory.
@@ -180,7 +206,7 @@ class LanceSink:
         reached = position.Position(
             seq=position_,
             origin=self.origin,
-            options=layout_fingerprint(self.schema, self.options),
+            options=self._layout,
             table=TABLE,
             version=table.version,
         )
@@ -198,7 +224,10 @@ class LanceSink:
     def search(
         self, query: str, principal: Principal, limit: int, granularity: str | None = None
     ) -> list[Hit]:
-        """The best `limit` chunks for `query` by BM25 that `principal` may read.
+        """The best `limit` chunks for `query` that `principal` may read.
+
+        By BM25; with an embedder by BM25 and by vectors, fused by their ranks. Both rankings are
+        of what the caller may read, nothing else.
 
         Raises:
             ConfigError: there is no index yet.
@@ -210,7 +239,14 @@ class LanceSink:
                 "run `gristmill load CONFIG` first"
             )
         size = "level = 0" if granularity is None else f"granularity = {literal(granularity)}"
-        scores = self._best(table, query, f"({permitted(principal)}) AND {size}", limit)
+        where = f"({permitted(principal)}) AND {size}"
+        if self.embedder is None:
+            scores = self._best(table, query, where, limit)
+        else:
+            depth = max(_FUSED_DEPTH, 2 * limit)
+            words = self._best(table, query, where, depth)
+            meaning = self._nearest(table, query, where, depth)
+            scores = fuse([list(words), meaning], limit)
         rows = self._rows(table, list(scores), principal)
         return [_hit(rows[chunk], score) for chunk, score in scores.items() if chunk in rows]
 
@@ -237,6 +273,31 @@ class LanceSink:
         )
         # The filter decides; the reference evaluator has the last word on what leaves the index.
         return {row["chunk_id"]: row for row in found if _acl(row).permits(principal)}
+
+    def _nearest(self, table: Table, query: str, where: str, limit: int) -> list[str]:
+        """Ids of the `limit` chunks whose vectors are nearest, ties in order of the id.
+
+        Exact: all vectors that the filter leaves are looked at. An index that is just being
+        built anew for another model may hold vectors of both; only those of this one count.
+        """
+        if VECTOR not in table.schema.names or not query.strip():
+            return []
+        vector = self._model.embed([query])[0]
+        condition = f"({where}) AND {MODEL} = {literal(self._model.name)}"
+        fetch = limit + 20
+        while True:
+            search: Any = table.search(vector, vector_column_name=VECTOR, query_type="vector")
+            rows = (
+                search.distance_type("dot")
+                .where(condition, prefilter=True)
+                .select(["chunk_id", "_distance"])
+                .limit(fetch)
+                .to_list()
+            )
+            ranked = sorted((row["_distance"], row["chunk_id"]) for row in rows)
+            if len(rows) < fetch or ranked[-1][0] > ranked[limit - 1][0]:
+                return [chunk for _, chunk in ranked[:limit]]
+            fetch *= 4
 
     def _best(self, table: Table, query: str, where: str, limit: int) -> dict[str, float]:
         """Chunk ids and scores of the best `limit`, ties in order of the id.

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from lineage import Acl, TerminalError
 from pipelines.beam import Lent, ProgressHandle, lend, run_pipeline
+from pipelines.budget import BudgetExceeded
 from pipelines.load.rows import CHUNK_COLUMNS
 from pipelines.load.sink import Delete, LeaseLike, Narrow, Replace, SetAcl, Sink
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import apache_beam as beam
 
     from pipelines.config import SinkConfig
+    from pipelines.load.vectors import Vectorizer
     from pipelines.options import RunOptions
     from pipelines.tables.lake import ChunkTable
 
@@ -59,6 +61,7 @@ class Target:
     origin: str
     lease: LeaseLike
     progress: ProgressHandle
+    vectors: Lent[Vectorizer] | None = None
 
 
 def run_units(units: list[Unit], target: Target, options: RunOptions) -> None:
@@ -86,7 +89,8 @@ def apply_unit(unit: Unit, table: ChunkTable, sink: Sink, target: Target) -> Non
     """Apply one unit."""
     headers = unit.headers
     if unit.kind == "replace":
-        apply_replacements(headers, table, sink, target.lease, target.progress)
+        vectors = target.vectors.get() if target.vectors else None
+        apply_replacements(headers, table, sink, target.lease, target.progress, vectors)
     elif unit.kind == "narrow":
         apply_narrowing(headers, sink, target.lease)
     else:
@@ -117,13 +121,16 @@ def apply_replacements(
     sink: Sink,
     lease: LeaseLike,
     progress: ProgressHandle,
+    vectors: Vectorizer | None = None,
     *,
     merge_bytes: int | None = None,
     merge_documents: int | None = None,
 ) -> None:
     """Replace the chunks of the documents in `headers`, in merges of bounded size.
 
-    The bounds are `MERGE_BYTES` and `MERGE_DOCUMENTS` unless given.
+    The bounds are `MERGE_BYTES` and `MERGE_DOCUMENTS` unless given. With `vectors`, chunks get
+    their vectors first; once the budget allows no more, `vectors.stopped` says so and the rest is
+    left.
 
     Raises:
         TerminalError: the chunk table does not hold as many chunks as a header says; what was
@@ -137,14 +144,17 @@ def apply_replacements(
 
     def flush() -> None:
         nonlocal size
-        if merge:
+        if merge and (vectors is None or vectors.stopped is None):
+            complete = merge if vectors is None else _with_vectors(merge, vectors)
             lease.check()
-            sink.apply(merge)
-            progress.advance(len(merge))
-            merge.clear()
-            size = 0
+            sink.apply(complete)
+            progress.advance(len(complete))
+        merge.clear()
+        size = 0
 
     for identifier, rows in documents(headers, table):
+        if vectors is not None and vectors.stopped is not None:
+            break
         # The table's slices share their row group's memory: a copy of the bytes is what counts.
         # Text is nearly all of it, and asking one column is many times faster than asking all.
         taken = rows["text"].nbytes + _ROW_BYTES * rows.num_rows
@@ -153,6 +163,19 @@ def apply_replacements(
         merge.append(Replace(identifier, rows, *rights[identifier]))
         size += taken
     flush()
+
+
+def _with_vectors(merge: list[Replace], vectors: Vectorizer) -> list[Replace]:
+    """As many of the changes as the budget allows, with their vectors."""
+    try:
+        return vectors.add(merge)
+    except BudgetExceeded as error:
+        if len(merge) == 1:
+            vectors.stopped = str(error)
+            return []
+    half = len(merge) // 2
+    first = _with_vectors(merge[:half], vectors)
+    return first if vectors.stopped else first + _with_vectors(merge[half:], vectors)
 
 
 def documents(headers: pa.Table, table: ChunkTable) -> Iterator[tuple[str, pa.Table]]:

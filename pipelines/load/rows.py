@@ -6,10 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lineage import Acl, fingerprint
+from lineage import Acl, TerminalError, embedded_text, fingerprint
 from pipelines.load.sink import Replace, SetAcl
 
 _names = pa.list_(pa.string())
@@ -44,8 +45,17 @@ RIGHTS = pa.schema(
 `labels` holds `key=value` for filters, `labels_json` the mapping."""
 
 
-def index_schema(chunks: pa.Schema) -> pa.Schema:
-    """Columns of the index, in order, given those of the chunk table."""
+VECTOR, MODEL = "vector", "embedding_model"
+"""Columns of an index with vectors: the vector, and what made it."""
+
+
+def index_schema(chunks: pa.Schema, dimensions: int | None = None) -> pa.Schema:
+    """Columns of the index, in order, given those of the chunk table, and of its vectors if any."""
+    vectors = (
+        [pa.field(VECTOR, pa.list_(pa.float32(), dimensions)), pa.field(MODEL, pa.string())]
+        if dimensions
+        else []
+    )
     lineage = chunks.field("lineage").type
     return pa.schema(
         [
@@ -54,8 +64,19 @@ def index_schema(chunks: pa.Schema) -> pa.Schema:
             ("seq", pa.int64()),
             *(lineage.field(name) for name in _LINEAGE),
             *RIGHTS,
+            *vectors,
         ]
     )
+
+
+def embedded_texts(chunks: pa.Table) -> list[str]:
+    """What is embedded of each chunk row."""
+    return [
+        embedded_text(context or "", text)
+        for context, text in zip(
+            chunks["context"].to_pylist(), chunks["text"].to_pylist(), strict=True
+        )
+    ]
 
 
 def rights(entries: Sequence[tuple[Acl, Mapping[str, str]]]) -> dict[str, pa.Array]:
@@ -77,8 +98,10 @@ def rights(entries: Sequence[tuple[Acl, Mapping[str, str]]]) -> dict[str, pa.Arr
     return {name: pa.array(values, RIGHTS.field(name).type) for name, values in columns.items()}
 
 
-def replacement_rows(batch: Sequence[Replace], schema: pa.Schema) -> pa.Table:
-    """The index rows of all chunks of a batch."""
+def replacement_rows(
+    batch: Sequence[Replace], schema: pa.Schema, model: str | None = None
+) -> pa.Table:
+    """The index rows of all chunks of a batch; with the name of the model that made its vectors."""
     filled = [change for change in batch if change.chunks.num_rows]
     if not filled:
         return schema.empty_table()
@@ -96,7 +119,18 @@ def replacement_rows(batch: Sequence[Replace], schema: pa.Schema) -> pa.Table:
     repeat = pa.array(np.repeat(np.arange(len(filled)), counts))
     for name, values in rights([(change.acl, change.labels) for change in filled]).items():
         columns[name] = values.take(repeat)
+    if VECTOR in schema.names:
+        vectors = np.concatenate([_vectors(change) for change in filled])
+        flat = pa.array(vectors.ravel(), pa.float32())
+        columns[VECTOR] = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
+        columns[MODEL] = pa.array([model] * len(vectors), pa.string())
     return pa.table([columns[name] for name in schema.names], schema=schema)
+
+
+def _vectors(change: Replace) -> npt.NDArray[np.float32]:
+    if change.vectors is None or len(change.vectors) != change.chunks.num_rows:
+        raise TerminalError(f"document {change.document_id} came without vectors for its chunks")
+    return change.vectors
 
 
 def rights_rows(batch: Sequence[SetAcl]) -> pa.Table:

@@ -1,4 +1,4 @@
-"""Full-text search over a loaded sink, trimmed to what the caller may read.
+"""Search over a loaded sink, trimmed to what the caller may read.
 
 >>> hits = search(config, "parental leave", Principal(groups=frozenset({"hr"})))  # doctest: +SKIP
 """
@@ -27,10 +27,12 @@ def search(
     granularity: str | None = None,
     parents: bool = False,
 ) -> list[Hit]:
-    """The best chunks for `query` by BM25, of those that `principal` may read.
+    """The best chunks for `query`, of those that `principal` may read.
 
-    The words of the query are alternatives; quotes and operators have no meaning. Chunks of
-    equal score come in the order of their ids, so that the same question has the same answer.
+    By BM25; in a sink with an embedder by BM25 and vectors, whose ranks are fused (a score is then
+    a sum of 1 / (60 + rank)). The words of the query are alternatives; quotes and operators have
+    no meaning. Chunks of equal score come in the order of their ids, so that the same question
+    has the same answer.
 
     Args:
         config: the pipeline.

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 from lineage import Acl, ConfigError, Principal
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pyarrow as pa
 
     from pipelines.config import SinkConfig
@@ -34,6 +36,8 @@ class Replace:
     and `labels` are of the time of chunking, and are not looked at."""
     acl: Acl
     labels: Mapping[str, str]
+    vectors: npt.NDArray[np.float32] | None = None
+    """`(chunks, dimensions)`, in the order of the rows; null for a sink without an embedder."""
 
 
 @dataclass(frozen=True, slots=True)

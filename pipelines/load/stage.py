@@ -10,23 +10,27 @@ the sink's library is imported then.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lineage import ConfigError
+from pipelines.budget import Meter, usage_value
 from pipelines.load.sink import LeaseLike, Sink, open_sink
+from pipelines.usage import Ledger
 
 if TYPE_CHECKING:
     from pipelines.config import Config, SinkConfig
     from pipelines.load.pipeline import Target
     from pipelines.load.plan import Plan
+    from pipelines.load.vectors import Vectorizer
     from pipelines.options import RunOptions
     from pipelines.tables.lake import ChunkTable
 
 
 @dataclass(frozen=True, slots=True)
 class LoadSummary:
-    """What a load did, over all sinks. All but the last count documents."""
+    """What a load did, over all sinks. The first four count documents."""
 
     documents: int = 0
     """Documents that were changed in a sink."""
@@ -35,10 +39,16 @@ class LoadSummary:
     deleted: int = 0
     version: int = 0
     """`seq` of the chunk table that the sinks stand at now; the lowest where they differ."""
+    ledger: Ledger = field(default_factory=Ledger)
+    usage: dict[str, Any] = field(default_factory=dict)
+    """What embedding cost, by the labels that pay; see `pipelines.budget.usage_value`."""
+    stopped: str | None = None
+    """Why the load ended before its plan did, when the budget was at its limit."""
 
-    def as_dict(self) -> dict[str, int]:
+    def as_dict(self) -> dict[str, Any]:
         """The keys of the command line's `--json`."""
-        return asdict(self)
+        names = ("documents", "upserted", "acl_updated", "deleted", "version", "usage", "stopped")
+        return {name: getattr(self, name) for name in names}
 
 
 def run(config: Config, options: RunOptions) -> LoadSummary:
@@ -60,7 +70,16 @@ def run(config: Config, options: RunOptions) -> LoadSummary:
         name: sum(getattr(summary, name) for summary in done)
         for name in ("documents", "upserted", "acl_updated", "deleted")
     }
-    return LoadSummary(**counts, version=min(summary.version for summary in done))
+    ledger = Ledger(config.budget.labels)
+    for summary in done:
+        ledger = ledger.merge(summary.ledger)
+    return LoadSummary(
+        **counts,
+        version=min(summary.version for summary in done),
+        ledger=ledger,
+        usage=usage_value(config, ledger),
+        stopped=next((summary.stopped for summary in done if summary.stopped), None),
+    )
 
 
 def _table(config: Config, sink: SinkConfig) -> ChunkTable:
@@ -106,24 +125,36 @@ def _catch_up(
         return LoadSummary(version=goal)
     plan = _plan(table, sink, position)
     options.progress.stage(f"load {sink_config.name}", plan.documents)
-    with lend(table) as snapshot:
+    vectors = None
+    if sink_config.embedder is not None:
+        from pipelines.load.vectors import Vectorizer
+
+        vectors = Vectorizer.of(config, sink_config.embedder, Meter.of(config, options))
+    with ExitStack() as stack:
         target = Target(
-            table=snapshot,
+            table=stack.enter_context(lend(table)),
             sink=sink_config,
             origin=table.identity,
             lease=lease,
             progress=ProgressHandle.to(options.progress),
+            vectors=None if vectors is None else stack.enter_context(lend(vectors)),
         )
-        _apply(plan, target, options, options.batch or config.batch.documents)
-    lease.check()
-    sink.commit(goal)
-    remember(config.lake, sink_config)
+        _apply(plan, target, options, options.batch or config.batch.documents, vectors)
+    stopped = vectors.stopped if vectors else None
+    if not stopped:
+        lease.check()
+        sink.commit(goal)
+        remember(config.lake, sink_config)
+    if vectors is not None:
+        vectors.embedder.cache.compact()
     return LoadSummary(
-        documents=plan.documents,
-        upserted=plan.replace.num_rows,
+        documents=plan.documents if not stopped else len(plan.delete) + plan.set_acl.num_rows,
+        upserted=plan.replace.num_rows if not stopped else 0,
         acl_updated=plan.set_acl.num_rows,
         deleted=len(plan.delete),
-        version=goal,
+        version=position or 0 if stopped else goal,
+        ledger=vectors.ledger if vectors else Ledger(),
+        stopped=stopped,
     )
 
 
@@ -138,7 +169,10 @@ def _plan(table: ChunkTable, sink: Sink, position: int | None) -> Plan:
     return make_plan(table.headers().select(COLUMNS), frozenset(sink.document_ids()))
 
 
-def _apply(plan: Plan, target: Target, options: RunOptions, size: int) -> None:
+def _apply(
+    plan: Plan, target: Target, options: RunOptions, size: int, vectors: Vectorizer | None
+) -> None:
+    """Apply a plan: rights and deletions, then replacements as far as the budget goes."""
     from pipelines.load.pipeline import Unit, run_units
     from pipelines.load.plan import rights_parts
 
@@ -152,3 +186,5 @@ def _apply(plan: Plan, target: Target, options: RunOptions, size: int) -> None:
     options.progress.advance(plan.set_acl.num_rows)
     for rows in plan.replacements(size):
         run_units([Unit(rows, "replace")], target, options)
+        if vectors is not None and vectors.stopped:
+            return

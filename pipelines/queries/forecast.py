@@ -7,19 +7,22 @@ parsed and chunked as it takes to know the sums; see `pipelines.queries.estimate
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from lineage import content_sha256
+from lineage import content_sha256, embedded_text
 from pipelines.budget import BudgetExceeded, Meter, usage_value
-from pipelines.config import Config, StrategyConfig
+from pipelines.config import Config, EmbedderConfig, StrategyConfig
+from pipelines.embedding import open_cached
+from pipelines.embedding.cache import CachingEmbedder, text_key
 from pipelines.facts import source_roots
 from pipelines.ingest.plan import Action
 from pipelines.ingest.sources.base import Fetched, FetchError
 from pipelines.ingest.stage import Sources, plan_sources
 from pipelines.ingest.work import ParseItem
+from pipelines.load.sink import open_sink
 from pipelines.options import RunOptions
 from pipelines.pool import Failure
 from pipelines.queries.estimate import Estimate, Unit, estimate
@@ -81,6 +84,7 @@ class _Population:
     table: Table
     sources: Sources
     members: dict[str, _Member] = field(default_factory=dict)
+    caches: dict[EmbedderConfig, CachingEmbedder] = field(default_factory=dict)
     same: int = 0
     """Sampled documents whose version moved while their content did not."""
 
@@ -129,9 +133,24 @@ class _Population:
         with forecast_pool(self.options.workers) as pool:
             for probe, reply in pool.imap(self._probes(members)):
                 if not isinstance(reply, Failure):
-                    amounts[probe.key] = _flat(reply)
+                    amounts[probe.key] = _flat(reply) | self._embedded(reply)
                 self.options.progress.advance(1)
         return amounts
+
+    def _embedded(self, reply: Mapping[str, Amounts]) -> dict[str, float]:
+        """The tokens that no cache answers, of what the sinks of each strategy embed."""
+        tokens: dict[str, float] = {}
+        for sink in self.config.sinks:
+            if sink.embedder is None or sink.strategy not in reply:
+                continue
+            cached = self.caches.setdefault(
+                sink.embedder, open_cached(sink.embedder, self.config.lake)
+            )
+            texts = dict(reply[sink.strategy].texts)
+            missing = sum(texts[text] for text in cached.missing(list(texts)))
+            name = f"{sink.strategy}\0embedded_tokens"
+            tokens[name] = max(missing, tokens.get(name, 0.0))
+        return tokens
 
     def _probes(self, members: Sequence[_Member]) -> Iterator[Probe]:
         fetches = [one for one in members if one.fetch is not None]
@@ -230,7 +249,7 @@ def _value(
     totals = result.totals()
     names = [strategy.name for strategy in config.strategies]
     widths = result.half_widths(list(totals))
-    ledger = _ledger(config, result, names)
+    ledger = _ledger(config, result, names).merge(_behind(config, set(population.members)))
     value = {
         "dry_run": True,
         "ingest": {
@@ -263,6 +282,38 @@ def _value(
     return value
 
 
+def _behind(config: Config, chunked_anew: Set[str]) -> Ledger:
+    """What sinks with an embedder have not loaded yet of chunks that are there: counted, whole."""
+    ledger = Ledger(config.budget.labels)
+    seen: set[tuple[str, str]] = set()
+    for sink in config.sinks:
+        table = Lake(config.lake).chunks(sink.strategy)
+        if sink.embedder is None or not table.exists:
+            continue
+        position = open_sink(sink, table.identity).position()
+        if position == table.seq:
+            continue
+        heads = table.headers(position).select(["document_id", "upsert_seq", "labels"]).to_pylist()
+        live = {
+            row["document_id"]: row
+            for row in heads
+            if row["upsert_seq"] is not None and row["document_id"] not in chunked_anew
+        }
+        cached = open_cached(sink.embedder, config.lake)
+        contents = {key: row["upsert_seq"] for key, row in live.items()}
+        columns = ["document_id", "context", "text", "token_count"]
+        for rows in table.chunk_batches(contents, columns) if contents else ():
+            values = rows.select(columns).to_pylist()
+            texts = [embedded_text(each["context"] or "", each["text"]) for each in values]
+            missing = set(cached.missing(texts))
+            for each, text in zip(values, texts, strict=True):
+                if text in missing and (cached.name, text_key(text)) not in seen:
+                    seen.add((cached.name, text_key(text)))
+                    labels = dict(live[each["document_id"]]["labels"] or ())
+                    ledger.add(labels, embedded_tokens=each["token_count"])
+    return ledger
+
+
 def _ledger(config: Config, result: Estimate, names: Sequence[str]) -> Ledger:
     """The forecast by what pays; the rows add up to the totals."""
     ledger = Ledger(config.budget.labels)
@@ -280,6 +331,7 @@ def _ledger(config: Config, result: Estimate, names: Sequence[str]) -> Ledger:
                     documents=round(totals.get(f"{name}\0documents", 0.0)),
                     chunks=round(totals.get(f"{name}\0chunks", 0.0)),
                     tokens=round(totals.get(f"{name}\0tokens", 0.0)),
+                    embedded_tokens=round(totals.get(f"{name}\0embedded_tokens", 0.0)),
                     seconds=totals.get(f"{name}\0seconds", 0.0),
                 )
             )

@@ -198,6 +198,11 @@ WRONG_TYPES = [
     ),
     (SMALLEST + "mlflow: {tracking_uri: mlruns}\n", "mlflow.tracking_uri: 'mlruns' must be a URI"),
     (SMALLEST + "mlflow: {experiment: x}\n", "mlflow.tracking_uri: is missing"),
+    (SMALLEST + "sinks: [{kind: lancedb, uri: x, embedder: true}]\n", "sinks[0].embedder: is true"),
+    (SMALLEST + "embedder: {kind: onyx, model: m}\n", "embedder.kind: unknown kind of embedder"),
+    (SMALLEST + "embedder: {kind: onnx}\n", "embedder.model: is missing"),
+    (SMALLEST + "embedder: {model: m, endpoint: x}\n", "embedder.endpoint: unknown key"),
+    (SMALLEST + "embedder: {kind: azure_openai, model: m}\n", "embedder.endpoint: is missing"),
 ]
 
 
