@@ -39,8 +39,8 @@ class LoadSummary:
     deleted: int = 0
     version: int = 0
     """`seq` of the chunk table that the sinks stand at now; the lowest where they differ."""
-    ledger: Ledger = field(default_factory=Ledger)
-    usage: dict[str, Any] = field(default_factory=dict)
+    ledger: Ledger = field(default_factory=Ledger, compare=False)
+    usage: dict[str, Any] = field(default_factory=dict, compare=False)
     """What embedding cost, by the labels that pay; see `pipelines.budget.usage_value`."""
     stopped: str | None = None
     """Why the load ended before its plan did, when the budget was at its limit."""

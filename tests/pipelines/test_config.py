@@ -148,7 +148,7 @@ UNKNOWN_KEYS = [
     (SMALLEST + "strategies: [{max_token: 5}]\n", "strategies[0].max_token: unknown key"),
     (SMALLEST + "sinks:\n  - {kid: lancedb}\n", "line 6: sinks[0].kid: unknown key"),
     (SMALLEST + "mlflow: {uri: x}\n", "mlflow.uri: unknown key; did you mean `tracking_uri`?"),
-    (SMALLEST + "zzz: 1\n", "line 5: zzz: unknown key. Known here: batch, budget, evaluation,"),
+    (SMALLEST + "zzz: 1\n", "line 5: zzz: unknown key. Known here: batch, budget,"),
 ]
 
 
