@@ -209,6 +209,21 @@ class BudgetConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class LineageConfig:
+    """Where OpenLineage events of runs go."""
+
+    enabled: bool = True
+    file: str | None = None
+    """An absolute local path; by default `_lineage/openlineage.jsonl` in a local lake."""
+    url: str | None = None
+    """An endpoint, in place of the file."""
+    endpoint: str = "api/v1/lineage"
+    """Path of the endpoint below `url`."""
+    namespace: str = "gristmill"
+    """Of the jobs: what tells deployments apart."""
+
+
+@dataclass(frozen=True, slots=True)
 class ServeConfig:
     """The read API. Without an issuer it serves only one local principal."""
 
@@ -282,6 +297,7 @@ class Config:
     serve: ServeConfig | None = None
     evaluation: EvaluationConfig = EvaluationConfig()
     embedder: EmbedderConfig | None = None
+    lineage: LineageConfig = LineageConfig()
     path: Path = Path("gristmill.yaml")
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """The file as written, policies included, environment variables not expanded: fit to log."""

@@ -27,6 +27,7 @@ from pipelines.config_access import read_identity
 from pipelines.config_budget import read_budget
 from pipelines.config_embedder import read_embedder
 from pipelines.config_evaluation import read_evaluation
+from pipelines.config_lineage import read_lineage
 from pipelines.config_section import Section
 from pipelines.config_serve import read_serve
 from pipelines.config_sources import URI, keep_apart, read_source, resolve
@@ -34,9 +35,9 @@ from pipelines.config_yaml import KeyPath, YamlFile, read_yaml
 
 KEYS = (
     "name", "lake", "sources", "strategies", "sinks", "mlflow", "guard", "batch", "identity",
-    "budget", "serve", "evaluation", "embedder",
+    "budget", "serve", "evaluation", "embedder", "lineage",
 )  # fmt: skip
-RESERVED = ("parsers", "limits", "lineage", "schedule")
+RESERVED = ("parsers", "limits", "schedule")
 SINK_KINDS = ("lancedb",)
 SINK_KINDS_LATER = ("azure_search", "azure-search", "pgvector", "postgres", "beam")
 LAKE_SCHEMES = ("abfs", "abfss", "adl", "az", "azure", "gs", "s3", "s3a")
@@ -121,6 +122,7 @@ def build_config(file: YamlFile, environ: Mapping[str, str] | None) -> Config:
             lambda place, value: _strategy(file, place, value, folder, None, environ),
         ),
         embedder=embedder,
+        lineage=read_lineage(file, top, folder),
         path=path,
         raw=raw,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -79,6 +80,7 @@ def run_stages(
     """Run `stages` one after the other and print their summary; returns the exit code."""
     from pipelines.arrow import give_memory_back
     from pipelines.budget import usage_value
+    from pipelines.lineage_events.watch import RunEvents
     from pipelines.options import RunOptions, cpu_count
     from pipelines.progress import open_progress
 
@@ -102,15 +104,17 @@ def run_stages(
     check_lake(config, stages, write=True)
     done: dict[str, Any] = {}
     took: dict[str, float] = {}
+    events = RunEvents(config, options)
     try:
         for stage in stages:
             if stage == "load" and not config.sinks:
                 continue
             began = time.monotonic()
-            done[stage] = run_stage(stage, config, options)
+            done[stage] = events.watch(stage, partial(run_stage, stage, config))
             took[stage] = round(time.monotonic() - began, 3)
         _await_tracking(done, options)
     except BaseException as error:
+        events.close(error)
         if isinstance(error, Exception):
             _await_tracking(done, options)
         else:
@@ -119,10 +123,11 @@ def run_stages(
         if done and not as_json:
             _print(config, done, time.monotonic() - started)
         raise
+    events.close()
     options.progress.close()
     seconds = time.monotonic() - started
     if as_json:
-        for note in _notes(done):
+        for note in [*_notes(done), *events.notes]:
             click.echo(note, err=True)
         emit_json(
             {
@@ -136,7 +141,7 @@ def run_stages(
             }
         )
     else:
-        _print(config, done, seconds)
+        _print(config, done, seconds, events.notes)
     return exit_code(done.values())
 
 
@@ -185,7 +190,9 @@ def _notes(done: Mapping[str, Any]) -> list[str]:
     return notes
 
 
-def _print(config: Config, done: Mapping[str, Any], seconds: float) -> None:
+def _print(
+    config: Config, done: Mapping[str, Any], seconds: float, more_notes: Sequence[str] = ()
+) -> None:
     from pipelines.budget import usage_value
 
     values = {stage: summary.as_dict() for stage, summary in done.items()}
@@ -210,7 +217,7 @@ def _print(config: Config, done: Mapping[str, Any], seconds: float) -> None:
             ]
             print_table(stage, [name for name, _ in counts], [[value for _, value in counts]])
     print_costs(config, usage_value(config, _ledger(done)))
-    for note in _notes(done):
+    for note in [*_notes(done), *more_notes]:
         print_note(note)
     print_pairs("", _next_steps(config, values, seconds))
 
