@@ -35,6 +35,12 @@ _CLAUSES = re.compile(r"[,;:\u2013\u2014]\s+|[\uff0c\u3001\uff1b\uff1a]")
 WORDS = re.compile(r"\s+")
 _LAST_SPACE = re.compile(r"(?s:.*\S)\s+(?=\S)")
 _SEARCH = 2048
+# Thai and Lao have no full stops: what stands between sentences, or clauses, is a space.
+_SPACED = re.compile(r"(?<=[\u0e00-\u0eff])[^\S\r\n]+(?=[\u0e00-\u0eff])")
+# Khmer and Tibetan have their own.
+_KHAN_OR_SHAD = re.compile(r"[\u17d4\u17d5][\u201d\u2019)\u00bb]*\s*|[\u0f0d-\u0f11]+\s+")
+_QUOTED_ON = re.compile(r"(?<=[\u300d\u300f])(?:\u3068|\u3063\u3066)")
+"""After a Japanese quotation, what makes it a part of the sentence around it."""
 _STOPS = ".!?\u2026\u3002\uff01\uff1f\u0964\u061f\u06d4"
 _CLOSERS = "\"'\u201d\u2019)]\u300d\u300f\uff09"
 
@@ -120,23 +126,52 @@ def sentence_starts(text: str, start: int, end: int, language: str | None) -> li
 
     By sentencex (Wikimedia), whose rules know abbreviations, quotes and the full stops of many
     scripts; `language` is an ISO 639-1 code. Chinese and Japanese stops are unambiguous and need
-    no rules. Cuts inside a grapheme cluster are left out.
+    no rules; Khmer and Tibetan ones, and the spaces that part the sentences and clauses of Thai
+    and Lao, are looked for besides. An ASCII stop ends a sentence only before white space. Cuts
+    inside a grapheme cluster are left out.
     """
     starts: list[int] = []
     for low, high in _windows(text, start, end):
         if low > start:
             starts.append(low)
-        if text.find("\u3002", low, high) >= 0:
-            found = [match.end() for match in SENTENCES.finditer(text, low, high)]
-        else:
-            found = _sentencex(text[low:high], low, language or "en")
+        if text[low:high].isascii():
+            # Only a line break has two characters, and no sentence starts with one.
+            starts += [
+                position
+                for position in _sentencex(text[low:high], low, language or "en")
+                if low < position < high
+                and text[position - 1].isspace()
+                and not text[position].isspace()
+            ]
+            continue
         last = low
-        for position in found:
+        for position in _ends(text, low, high, language):
             if last < position < high and not text[position].isspace():
                 last = position
+                before = text[position - 1]
+                if before.isascii() and not before.isspace():
+                    continue
                 if graphemes.floor(text, position, low) == position:
                     starts.append(position)
     return starts
+
+
+def _ends(text: str, low: int, high: int, language: str | None) -> list[int]:
+    """Where sentences of `text[low:high]` end, by the rules of its script, in order."""
+    part = text[low:high]
+    if "\u3002" in part:
+        return [
+            match.end()
+            for match in SENTENCES.finditer(text, low, high)
+            if not _QUOTED_ON.match(text, match.end())
+        ]
+    found = _sentencex(part, low, language or "en")
+    more = [
+        low + match.end()
+        for pattern in (_SPACED, _KHAN_OR_SHAD)
+        for match in pattern.finditer(part)
+    ]
+    return sorted({*found, *more}) if more else found
 
 
 def _windows(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:

@@ -31,7 +31,7 @@ class ConversationChunker(StructureChunker):
     """
 
     name: ClassVar[str] = "conversation"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
 
     def layout(
         self,

@@ -23,6 +23,7 @@ from chunkers.packing import (
     Lines,
     text_atoms,
 )
+from chunkers.running import running_atoms
 from chunkers.tokens import TokenMap
 
 _DEEPEST = 48
@@ -54,7 +55,7 @@ class Layout:
     table_room: int | None = None
     """Tokens up to which a table stays whole, when that is not the cap."""
     fine: int | None = None
-    """Running text over so many tokens is cut into sentences, even when it fits."""
+    """Running text over so many tokens is cut into sentences and lines, even when it fits."""
     labelled: frozenset[str] = frozenset()
     """Kinds of blocks whose locator is context for what continues them."""
 
@@ -179,13 +180,18 @@ class Layout:
                 strength=strength, extras=inside, path=name, depth=depth + 1,
                 first_extras=opening,
             )  # fmt: skip
+        elif self.fine is not None and block.kind in _RUNNING:
+            running_atoms(
+                self.tokens, start, end, self.room(inside), atoms,
+                strength=strength, language=self.language, extras=inside, path=name,
+                first_extras=opening,
+            )  # fmt: skip
         else:
             text_atoms(
                 self.tokens, start, end, self.room(inside), atoms,
                 strength=strength, language=self.language, extras=inside, path=name,
                 first_extras=opening,
                 steps=_steps(block.kind),
-                whole=self.fine if block.kind in _RUNNING else None,
             )  # fmt: skip
 
     def _header(self, i: int, following: int) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+import operator
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import ClassVar
 
 from chunkers import boundaries
@@ -24,38 +27,50 @@ _IMPOSSIBLE = 1e9
 class OptimalChunker(StructureChunker):
     """Weighs all segmentations of a section against each other, and takes the cheapest.
 
-    The cost of a segmentation is the sum over its chunks of the size's deviation from the target
-    and of the structure that the cut at its start breaks: nothing before a heading, little between
-    blocks, more between sentences, much inside one, and most between a heading and what it heads.
-    Tables, code fences and lists stay whole while they fit under the cap. Sections are divided one
-    by one, so an edit stays local.
+    The cost of a segmentation is a sum over its chunks, of three terms each:
 
-    Good for: prose, Markdown, HTML, PDF; the default.
-    Costs: one pass of the encoding, a sentence segmenter for the longer paragraphs, and time linear
-    in the number of candidates times those that fit into one chunk.
-    Comes from: text segmentation by dynamic programming (Utiyama and Isahara, 2001), with Knuth and
-    Plass's line breaking (1981) as the model for costs.
+    - size: the square of its deviation from the target, as a share of the target;
+    - structure: what the cut at its start breaks. A cut at the end of a section, a block or a line
+      is rewarded, one between sentences costs as much, one inside a sentence several times that,
+      and one between a heading and what it heads most;
+    - cohesion: the repeated words that the cut separates (`chunkers.cohesion`).
+
+    So a chunk is shorter than the target where natural ends abound, and longer inside a long
+    paragraph: with the weights as they are, about 0.7 to 1.15 times the target. Tables, code fences
+    and lists stay whole while they fit under the cap; lines count where they were broken on
+    purpose (`chunkers.running`). A region of a document is divided by itself, and what lies far
+    from an edit does not move.
+
+    Good for: prose, Markdown, HTML, PDF; the default. Chunks are best with a cap of 1.5 to 2 times
+    the target.
+    Costs: one pass of the encoding, a sentence segmenter for the longer paragraphs, a sort of the
+    tokens, and time linear in the number of candidates times those that fit into one chunk.
+    Comes from: text segmentation by dynamic programming (Utiyama and Isahara, ACL 2001), with Knuth
+    and Plass's line breaking (1981) as the model for costs.
     """
 
     name: ClassVar[str] = "optimal"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
 
     size_weight: float = 1.0
     """Cost of a chunk of no size at all; it falls with the square to none at the target."""
-    overfull_weight: float = 2.0
+    overfull_weight: float = 1.0
     """Cost of a chunk of twice the target, rising with the square from none at the target."""
     structure_weight: float = 1.0
     """Factor on the costs of what a cut breaks."""
+    end_bonus: float = 0.5
+    """What a cut at the end of a section, a block or a line takes off the cost."""
+    cohesion_weight: float = 0.4
+    """Cost of a cut that separates as many repeated words as there can be."""
     sentence_share: float = 0.25
-    """Paragraphs over this share of the target may be cut between sentences even if they fit."""
+    """Paragraphs over this share of the target may be cut inside even if they fit."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         owner = f"chunker {self.name!r}"
-        check_number(owner, "size_weight", self.size_weight, 0.0, 100.0)
-        check_number(owner, "overfull_weight", self.overfull_weight, 0.0, 100.0)
-        check_number(owner, "structure_weight", self.structure_weight, 0.0, 100.0)
-        check_number(owner, "sentence_share", self.sentence_share, 0.0, 100.0)
+        for weight in ("size_weight", "overfull_weight", "structure_weight", "end_bonus",
+                       "cohesion_weight", "sentence_share"):  # fmt: skip
+            check_number(owner, weight, getattr(self, weight), 0.0, 100.0)
 
     def layout(
         self,
@@ -65,15 +80,31 @@ class OptimalChunker(StructureChunker):
         contexts: ContextFitter,
         headings: tuple[str, ...],
     ) -> Layout:
-        """As in `structure`, with candidates between the sentences of longer paragraphs."""
+        """As in `structure`, with candidates inside longer paragraphs."""
         layout = super().layout(document, index, tokens, contexts, headings)
         return replace(layout, fine=int(self.target * self.sentence_share))
 
-    def choose(self, sizes: list[int], atoms: Atoms, rooms: list[int]) -> list[int]:
+    def choose(
+        self, sizes: list[int], atoms: Atoms, rooms: list[int], tokens: TokenMap
+    ) -> list[int]:
         """The cheapest segmentation."""
-        costs = _size_costs(self.room, self.target, self.size_weight, self.overfull_weight)
-        penalties = [self.structure_weight * _broken(strength) for strength in atoms.strengths]
-        return cheapest(sizes, rooms, penalties, costs)
+        target = self.target
+        size_costs = _size_costs(self.room, target, self.size_weight, self.overfull_weight)
+        breaks = _breaks(self.structure_weight, self.end_bonus)
+        penalties = [breaks[strength] for strength in atoms.strengths]
+        if self.cohesion_weight:
+            torn = self.torn(sizes, atoms, tokens)
+            weight = self.cohesion_weight
+            penalties = [
+                broken + weight * tear for broken, tear in zip(penalties, torn, strict=True)
+            ]
+        largest = max(map(operator.sub, sizes[1:], sizes), default=0)
+        return cheapest(sizes, rooms, penalties, size_costs, target + max(target, largest))
+
+    def torn(self, sizes: list[int], atoms: Atoms, tokens: TokenMap) -> list[float]:
+        """What a cut before each atom separates, from 0 to 1."""
+        found: list[float] = tokens.torn[sizes[:-1]].tolist()
+        return found
 
 
 @functools.lru_cache(maxsize=64)
@@ -85,17 +116,28 @@ def _size_costs(most: int, target: int, under: float, over: float) -> list[float
     ]
 
 
+@functools.lru_cache(maxsize=64)
+def _breaks(weight: float, bonus: float) -> list[float]:
+    """For each strength of a boundary, what a cut there costs."""
+    return [
+        weight * _broken(strength) - bonus * (strength <= boundaries.LINE)
+        for strength in range(2 * boundaries.GLUE)
+    ]
+
+
 def _broken(strength: int) -> float:
     """What a cut at a boundary of this strength breaks, on the scale of the size's cost."""
     if strength < boundaries.BLOCK:
         return 0.0
     if strength < boundaries.LINE:
-        return 0.05 + 0.02 * (strength - boundaries.BLOCK)
-    if strength < boundaries.SENTENCE:
+        return 0.02 * (strength - boundaries.BLOCK)
+    if strength <= boundaries.LINE:
+        return 0.0
+    if strength <= boundaries.SENTENCE:
         return 0.3
     if strength < boundaries.WORD:
-        return 0.35
-    return 1.0 if strength < boundaries.GLUE else 3.0
+        return 0.8
+    return 1.5 if strength < boundaries.GLUE else 3.0
 
 
 def cheapest(
@@ -103,6 +145,7 @@ def cheapest(
     rooms: Sequence[int],
     penalties: Sequence[float],
     size_costs: Sequence[float],
+    reach: int | None = None,
 ) -> list[int]:
     """The index of the first atom of each chunk in the segmentation of least cost.
 
@@ -111,29 +154,37 @@ def cheapest(
         rooms: tokens that a chunk beginning at this atom may have; an atom over it stands alone.
         penalties: cost of a cut before each atom.
         size_costs: cost of a chunk of so many tokens, up to the largest room.
+        reach: tokens up to which a chunk of several atoms is considered at all; the room when not
+            given.
     """
     count = len(rooms)
-    most = len(size_costs) - 1
-    best = [0.0] * (count + 1)
+    if not count:
+        return []
+    most = len(size_costs) - 1 if reach is None else min(len(size_costs) - 1, reach)
+    least_room = min(rooms)
+    # An atom that alone is over its room is divided later on; here it only stands alone.
+    cost_of = [
+        *size_costs,
+        *repeat(_IMPOSSIBLE, max(map(operator.sub, sizes[1:], sizes))),
+    ].__getitem__
+    begun: list[float] = []
+    """For each atom, the least cost of what comes before it and of the cut there."""
     back = [0] * (count + 1)
+    least = 0.0
+    low = 0
     for j in range(1, count + 1):
+        begun.append(least + penalties[j - 1])
         end = sizes[j]
-        i = j - 1
-        size = end - sizes[i]
-        # An atom that alone is over its room is divided later on; here it only stands alone.
-        least = best[i] + penalties[i] + (size_costs[size] if size <= rooms[i] else _IMPOSSIBLE)
-        chosen = i
-        i -= 1
-        while i >= 0:
-            size = end - sizes[i]
-            if size > most:
-                break
-            if size <= rooms[i]:
-                cost = best[i] + penalties[i] + size_costs[size]
-                if cost < least:
-                    least, chosen = cost, i
-            i -= 1
-        best[j], back[j] = least, chosen
+        low = bisect_left(sizes, end - most, low, j)
+        first = min(low, j - 1)
+        spans = list(map(end.__sub__, sizes[first:j]))
+        costs = list(map(operator.add, begun[first:], map(cost_of, spans)))
+        if spans[0] > least_room:
+            for i, (span, room) in enumerate(zip(spans, rooms[first:j], strict=True)):
+                if span > room:
+                    costs[i] = begun[first + i] + _IMPOSSIBLE
+        least = min(costs)
+        back[j] = first + costs.index(least)
     firsts: list[int] = []
     j = count
     while j > 0:

@@ -115,7 +115,6 @@ def text_atoms(
     *,
     strength: int,
     steps: tuple[int, ...] = TEXT_STEPS,
-    whole: int | None = None,
     language: str | None = None,
     extras: Lines = (),
     path: Lines = (),
@@ -132,14 +131,13 @@ def text_atoms(
         strength: of the boundary at `start` itself.
         steps: at what to divide, one after the other while something does not fit; and then
             wherever it is best (`boundaries.fill`).
-        whole: tokens up to which the range is left whole, when that is less than `room`.
         language: for the sentences.
         extras: context for chunks that begin inside the range.
         path: names of the definitions around.
         first_extras: context for a chunk that begins at `start`, when it is different.
     """
     opening = extras if first_extras is None else first_extras
-    if tokens.estimate(start, end) <= (room if whole is None else min(whole, room)):
+    if tokens.estimate(start, end) <= room:
         atoms.add(start, strength, opening, path)
         return
     cuts: list[int] = []

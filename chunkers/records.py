@@ -26,7 +26,7 @@ class RecordsChunker(StructureChunker):
     """
 
     name: ClassVar[str] = "records"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
 
     def layout(
         self,

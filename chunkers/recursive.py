@@ -24,7 +24,7 @@ class RecursiveChunker(BaseChunker):
     """
 
     name: ClassVar[str] = "recursive"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     reads_blocks: ClassVar[bool] = False
 
     def parts(

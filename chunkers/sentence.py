@@ -26,7 +26,7 @@ class SentenceChunker(BaseChunker):
     """
 
     name: ClassVar[str] = "sentence"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     reads_blocks: ClassVar[bool] = False
 
     def parts(

@@ -29,7 +29,7 @@ class SlidesChunker(StructureChunker):
     """
 
     name: ClassVar[str] = "slides"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
 
     least_tokens: int = 24
     """Tokens below which a slide does not stand alone."""

@@ -47,7 +47,7 @@ class StructureChunker(BaseChunker):
     """
 
     name: ClassVar[str] = "structure"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
 
     def parts(
         self, document: Document, tokens: TokenMap, contexts: ContextFitter
@@ -91,7 +91,7 @@ class StructureChunker(BaseChunker):
         sizes = tokens.indices([*starts, end])
         room_by_extras = {extras: layout.room(extras) for extras in set(atoms.extras)}
         rooms = [room_by_extras[extras] for extras in atoms.extras]
-        firsts = self.choose(sizes, atoms, rooms)
+        firsts = self.choose(sizes, atoms, rooms, tokens)
         for first, following in zip(firsts, [*firsts[1:], None], strict=True):
             stop = end if following is None else starts[following]
             headings = around if starts[first] <= section.start else section.path
@@ -100,8 +100,17 @@ class StructureChunker(BaseChunker):
 
     indented: ClassVar[bool] = False
 
-    def choose(self, sizes: list[int], atoms: Atoms, rooms: list[int]) -> list[int]:
-        """Which atoms begin a chunk."""
+    def choose(
+        self, sizes: list[int], atoms: Atoms, rooms: list[int], tokens: TokenMap
+    ) -> list[int]:
+        """Which atoms begin a chunk.
+
+        Args:
+            sizes: tokens of the document before each atom, and before the end of the last.
+            atoms: of one region.
+            rooms: tokens that a chunk beginning at this atom may have.
+            tokens: the map of the document's text.
+        """
         return pack(sizes, atoms.strengths, rooms, self.target)
 
 

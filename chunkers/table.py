@@ -26,7 +26,7 @@ class TableChunker(StructureChunker):
     """
 
     name: ClassVar[str] = "table"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
 
     def layout(
         self,
