@@ -19,12 +19,12 @@ from pipelines.serve.context import Context, RouterFactory
 from pipelines.serve.index import Index
 from pipelines.serve.limits import RateLimit
 from pipelines.serve.metrics import Metrics
-from pipelines.serve.routes import search, service
+from pipelines.serve.routes import feedback, search, service
 from pipelines.serve.tokens import Authenticator, Refused
 
 _LOG = logging.getLogger(__name__)
 
-ROUTERS: tuple[RouterFactory, ...] = (search.router, service.router)
+ROUTERS: tuple[RouterFactory, ...] = (search.router, feedback.router, service.router)
 OPEN_PATHS = ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json")
 _HEADERS = (
     (b"cache-control", b"no-store"),

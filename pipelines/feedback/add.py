@@ -1,0 +1,106 @@
+"""Adding feedback: anchored, without repetition, in one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from lineage import fingerprint
+from pipelines.config import Config
+from pipelines.feedback.anchor import Anchored, anchor
+from pipelines.feedback.evidence import conflicts_of
+from pipelines.feedback.records import Feedback
+from pipelines.feedback.table import append, feedback_table, read_rows
+from pipelines.options import new_run_id
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What became of some pieces of feedback."""
+
+    added: int
+    duplicates: int
+    """The same giver had said the same before."""
+    conflicts: tuple[dict[str, Any], ...]
+    """Passages on which this feedback disagrees with other feedback; see `conflicts_of`."""
+    problems: tuple[tuple[int, str], ...]
+    """For each piece that was not kept its place, from 0, and why."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for `--json`."""
+        return {
+            "added": self.added,
+            "duplicates": self.duplicates,
+            "conflicts": list(self.conflicts),
+            "problems": [{"item": place, "message": message} for place, message in self.problems],
+        }
+
+
+def add_feedback(config: Config, items: Sequence[Feedback]) -> Added:
+    """Keep feedback in the lake of `config`.
+
+    What cannot be anchored, or is about something that its giver may not read, is left out and
+    reported; the rest is added in one commit.
+
+    Raises:
+        CommitConflict: others kept adding at the same time; nothing was added.
+    """
+    anchored: list[Anchored] = []
+    problems: list[tuple[int, str]] = []
+    for place, outcome in enumerate(anchor(config, items)):
+        if isinstance(outcome, str):
+            problems.append((place, outcome))
+        else:
+            anchored.append(outcome)
+    table = feedback_table(config.lake)
+    known = read_rows(table) if table.exists else []
+    seen = {row["feedback_id"] for row in known}
+    rows = []
+    now = datetime.now(UTC)
+    for each in anchored:
+        row = _row(config, each, now)
+        if row["feedback_id"] not in seen:
+            seen.add(row["feedback_id"])
+            rows.append(row)
+    run_id = new_run_id()
+    if rows:
+        append(table, config.name, [{**row, "run_id": run_id} for row in rows], run_id)
+    touched = {(row["query"], row["document_id"]) for row in rows}
+    everything = [*known, *({**row, "seq": table.seq + 1} for row in rows)]
+    conflicts = [
+        conflict
+        for conflict in conflicts_of(everything)
+        if (conflict["query"], conflict["document_id"]) in touched
+    ]
+    return Added(len(rows), len(anchored) - len(rows), tuple(conflicts), tuple(problems))
+
+
+def _row(config: Config, each: Anchored, now: datetime) -> dict[str, Any]:
+    item = each.feedback
+    query = " ".join(item.query.split())
+    groups = sorted(set(item.groups))
+    return {
+        "feedback_id": fingerprint(
+            [query, each.document_id, each.start, each.end, item.kind, item.value, item.user,
+             groups, each.text_sha256]
+        ),
+        "document_id": each.document_id,
+        "pipeline": config.name,
+        "query": query,
+        "query_class": item.query_class,
+        "kind": item.kind,
+        "grade": float(item.value),
+        "start": each.start,
+        "end": each.end,
+        "quote": each.quote,
+        "text_sha256": each.text_sha256,
+        "source_uri": each.source_uri,
+        "content_seq": each.content_seq,
+        "chunk_id": item.chunk_id,
+        "strategy": each.strategy,
+        "user": item.user,
+        "groups": groups,
+        "given_at": now,
+    }  # fmt: skip
