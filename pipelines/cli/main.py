@@ -21,6 +21,7 @@ VERBS: dict[str, str] = {
     "status": "Say what is in the lake and how far each stage is behind.",
     "explain": "Say which rule of the policy decides about a document, and why.",
     "trace": "Show where a chunk came from and what made it.",
+    "impact": "Show what came of a document, as far as the sinks.",
     "search": "Search the chunks that a user or group may read.",
     "export": "Write the current chunks or documents to a file.",
     "verify": "Check the guarantees over everything in the lake.",

@@ -37,11 +37,11 @@ def known_documents(lake: Lake, columns: Sequence[str] = SMALL_COLUMNS) -> pa.Ta
     return rows.filter(pc.not_equal(rows["op"], "delete"))
 
 
-def find_document(config: Config, target: str) -> dict[str, Any] | None:
+def find_document(config: Config, target: str, *, deleted: bool = False) -> dict[str, Any] | None:
     """The newest row of the document that `target` means; null when it means none.
 
     `target` is a document id or the beginning of one, a source URI, a local path, or a key
-    relative to its source's root.
+    relative to its source's root. With `deleted`, documents that were deleted are found, too.
 
     Raises:
         ConfigError: it means several documents; the message lists them.
@@ -49,7 +49,8 @@ def find_document(config: Config, target: str) -> dict[str, Any] | None:
     lake = Lake(config.lake)
     if not lake.documents.exists:
         return None
-    rows = known_documents(lake, ("document_id", "source", "source_uri"))
+    columns = ("document_id", "source", "source_uri")
+    rows = newest_documents(lake.documents, columns) if deleted else known_documents(lake, columns)
     roots = source_roots(config.sources)
     uri = Path(target).absolute().as_uri() if "://" not in target else target
     exact: list[str] = []

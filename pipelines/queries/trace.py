@@ -8,15 +8,20 @@ from lineage.records import embedded_text
 from pipelines.config import Config
 from pipelines.facts import document_facts, document_key, source_roots
 from pipelines.queries.find import document_row, find_chunk
+from pipelines.queries.history import runs_of_chunk
+from pipelines.queries.passage import byte_span, content, passage, places
+from pipelines.queries.status import sink_status
 from pipelines.shapes import read_shapes
 from pipelines.tables import Lake
-from pipelines.tables.lake import by_file
-from pipelines.tables.reading import content_places, read_rows
 
 
 def trace(config: Config, chunk_id: str, strategy: str | None = None) -> dict[str, Any]:
     """Everything about the chunk whose id is or begins with `chunk_id`.
 
+    `source.bytes` are the bytes of the source file that the text is, half-open, where it is
+    such; `places` the pages, boxes (points from the top left corner) and locators that it stands
+    at; `chunker.parameters` are given where the configuration still has the rule that made it;
+    `history` has every run that touched it, and `passage` its text between what is around it.
     `checks` says whether the promises hold for this chunk right now: its text is the span of the
     document's text, it is within its cap, and its rights are the document's.
 
@@ -31,7 +36,8 @@ def trace(config: Config, chunk_id: str, strategy: str | None = None) -> dict[st
     document = document_row(lake, chunk["document_id"])
     lineage = chunk["lineage"] or {}
     roots = source_roots(config.sources)
-    text = document_text(lake, chunk["document_id"], lineage.get("content_seq"))
+    found = content(lake, chunk["document_id"], lineage.get("content_seq"))
+    text, blocks = found or (None, [])
     encoding = lineage.get("encoding") or config.strategy(name).encoding
     tokens = count_tokens(embedded_text(chunk["context"] or "", chunk["text"]), encoding)
     policy = config.strategy(name).policy
@@ -61,7 +67,11 @@ def trace(config: Config, chunk_id: str, strategy: str | None = None) -> dict[st
             "sha256": lineage.get("content_sha256"),
             "modified_at": document["source_modified_at"],
             "span_of_source": document["text_is_source"],
+            "bytes": None
+            if text is None
+            else byte_span(document, text, chunk["start"], chunk["end"]),
         },
+        "places": places(blocks, chunk["start"], chunk["end"]),
         "document": {
             key: document[key]
             for key in ("document_id", "title", "media_type", "data_type", "language", "size_bytes",
@@ -73,6 +83,7 @@ def trace(config: Config, chunk_id: str, strategy: str | None = None) -> dict[st
             "version": lineage.get("chunker_version"),
             "rule": lineage.get("rule"),
             "parameters_hash": lineage.get("parameters_hash"),
+            "parameters": _parameters(config, name, lineage),
             "rule_now": policy.route(document_facts(document, roots, shape)).rule,
         },
         "acl": chunk["acl"],
@@ -83,6 +94,13 @@ def trace(config: Config, chunk_id: str, strategy: str | None = None) -> dict[st
             "transform": lineage.get("transform_run_id"),
             "written_at": chunk["written_at"],
         },
+        "history": runs_of_chunk(lake, name, chunk),
+        "sinks": {
+            sink.name: (sink_status(lake, sink)["position"] or 0) >= chunk["seq"]
+            for sink in config.sinks
+            if sink.strategy == name
+        },
+        "passage": None if text is None else passage(text, chunk["start"], chunk["end"]),
         "checks": {
             "text_is_span": text is not None
             and text[chunk["start"] : chunk["end"]] == chunk["text"],
@@ -92,6 +110,21 @@ def trace(config: Config, chunk_id: str, strategy: str | None = None) -> dict[st
             "source_unchanged": lineage.get("source_version") == document["source_version"],
         },
     }  # fmt: skip
+
+
+def _parameters(config: Config, strategy: str, lineage: dict[str, Any]) -> dict[str, Any] | None:
+    """The parameters behind a parameters hash, if the configuration still leads to it."""
+    from chunkers.registry import build
+
+    settings = config.strategy(strategy)
+    wanted = lineage.get("parameters_hash")
+    for rule in (settings.policy.default, *settings.policy.rules):
+        route = rule.route()
+        chunker = build(route.chunker, route.parameters, max_tokens=settings.max_tokens)
+        found = route.parameters_hash(settings.encoding, settings.max_tokens, chunker.version)
+        if found == wanted:
+            return {"chunker": route.chunker, **route.parameters}
+    return None
 
 
 def parents_of(lake: Lake, strategy: str, chunk: dict[str, Any]) -> list[dict[str, Any]]:
@@ -109,16 +142,3 @@ def parents_of(lake: Lake, strategy: str, chunk: dict[str, Any]) -> list[dict[st
         parents.append(found[above])
         above = found[above]["parent_chunk_id"]
     return parents
-
-
-def document_text(lake: Lake, document_id: str, content_seq: int | None) -> str | None:
-    """The text that a document had at `content_seq`; null when the table no longer has it."""
-    if content_seq is None:
-        return None
-    contents = {document_id: content_seq}
-    table = lake.documents
-    for place, wanted in by_file(content_places(table, contents), contents):
-        for rows in read_rows(table.folder, place, ["text"], wanted):
-            for row in rows.to_pylist():
-                return str(row["text"])
-    return None

@@ -1,0 +1,140 @@
+"""What came of a document, and what it came from: its versions, chunks, strategies and sinks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lineage import Acl, TerminalError
+from pipelines.config import Config
+from pipelines.facts import document_key, source_roots
+from pipelines.queries import history
+from pipelines.queries.find import document_row, find_document, require_documents
+from pipelines.queries.status import sink_status
+from pipelines.tables import Lake
+
+
+def impact(config: Config, target: str) -> dict[str, Any]:
+    """Everything that depends on the document that `target` means, and that it depends on.
+
+    Args:
+        config: the pipeline.
+        target: as for `find_document`; documents that were deleted are found, too.
+
+    Raises:
+        ConfigError: nothing was ingested yet, or `target` means several documents.
+        TerminalError: the lake knows no such document.
+    """
+    lake = require_documents(config)
+    found = find_document(config, target, deleted=True)
+    if found is None:
+        raise TerminalError(
+            f"the lake {config.lake} knows no document {target!r}. Name it by its URI, by its key "
+            "within its source, or by its id; `gristmill export` lists them"
+        )
+    document = document_row(lake, found["document_id"])
+    rows = history.versions(lake, document["document_id"])
+    return {
+        "document_id": document["document_id"],
+        "uri": document["source_uri"],
+        "state": document["op"],
+        "title": document["title"],
+        "from": _upstream(config, document),
+        "versions": [_version(row) for row in rows],
+        "strategies": {
+            name: _strategy(config, lake, name, document)
+            for name in _strategies(config, lake)
+            if lake.chunks(name).exists
+        },
+        "sinks": _sinks(config, lake, document),
+        "runs": sorted({row["run_id"] for row in rows if row["run_id"]}),
+    }
+
+
+def _upstream(config: Config, document: dict[str, Any]) -> dict[str, Any]:
+    """What has to change for the document to change."""
+    configured = {source.name: source for source in config.sources}
+    source = configured.get(document["source"])
+    parser = document["parser"] or {}
+    acl = Acl.from_dict(document["acl"])
+    return {
+        "source": document["source"],
+        "key": document_key(
+            document["source_uri"], source_roots(config.sources).get(document["source"])
+        ),
+        "configured": source is not None,
+        "source_uri": source.uri if source is not None else None,
+        "version": document["source_version"],
+        "sha256": document["content_sha256"],
+        "parser": {"name": parser["name"], "version": parser["version"]}
+        if parser.get("name")
+        else None,
+        "acl": {"state": acl.state, "origin": acl.origin, "as_of": document["acl_as_of"]},
+        "labels": document["labels"],
+    }
+
+
+def _version(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "seq": row["seq"], "op": row["op"], "content_seq": row["content_seq"],
+        "version": row["source_version"], "sha256": row["content_sha256"],
+        "size_bytes": row["size_bytes"], "modified_at": row["source_modified_at"],
+        "parser": row["parser"], "acl": row["acl"], "error": row["error"],
+        "run_id": row["run_id"], "written_at": row["written_at"],
+    }  # fmt: skip
+
+
+def _strategies(config: Config, lake: Lake) -> list[str]:
+    """Those of the configuration, then those that are only in the lake."""
+    configured = [strategy.name for strategy in config.strategies]
+    left = [name for name in (lake.storage / "chunks").folders() if name not in configured]
+    return configured + left
+
+
+def _strategy(config: Config, lake: Lake, name: str, document: dict[str, Any]) -> dict[str, Any]:
+    heads = history.headers(lake, name, document["document_id"])
+    upserts = [head["seq"] for head in heads if head["op"] == "upsert"]
+    gone = not heads or heads[-1]["op"] in ("delete", "reject")
+    table = lake.chunks(name)
+    chunks: list[dict[str, Any]] = []
+    if upserts and not gone:
+        columns = ["chunk_id", "document_id", "seq", "op", "ordinal", "start", "end", "token_count"]
+        for rows in table.chunk_batches({document["document_id"]: upserts[-1]}, columns):
+            chunks += [
+                {key: row[key] for key in ("chunk_id", "ordinal", "start", "end", "token_count")}
+                for row in rows.to_pylist()
+            ]
+    configured = {strategy.name: strategy for strategy in config.strategies}
+    position = table.position(configured[name].consumer()) if name in configured else None
+    lineage = (heads[-1]["lineage"] or {}) if heads else {}
+    return {
+        "configured": name in configured,
+        "up_to_date": bool(heads) and (position or 0) >= document["seq"],
+        "rule": lineage.get("rule"),
+        "chunker": lineage.get("chunker"),
+        "chunks": sorted(chunks, key=lambda chunk: chunk["ordinal"]),
+        "commits": [
+            {
+                "seq": head["seq"], "op": head["op"], "chunks": head["chunk_count"],
+                "document_seq": (head["lineage"] or {}).get("document_seq"),
+                "run_id": (head["lineage"] or {}).get("transform_run_id"),
+                "written_at": head["written_at"],
+            }
+            for head in heads
+        ],
+    }  # fmt: skip
+
+
+def _sinks(config: Config, lake: Lake, document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    result = {}
+    for sink in config.sinks:
+        heads = history.headers(lake, sink.strategy, document["document_id"])
+        at = sink_status(lake, sink)
+        newest = heads[-1]["seq"] if heads else 0
+        result[sink.name] = {
+            "kind": sink.kind,
+            "uri": sink.uri,
+            "strategy": sink.strategy,
+            "position": at["position"],
+            "up_to_date": (at["position"] or 0) >= newest > 0,
+        }
+    return result
