@@ -29,6 +29,7 @@ VERBS: dict[str, str] = {
     "rejects": "List the documents that were rejected, or try them again.",
     "compact": "Fold the tables' history, sweep files nobody needs, drop what left the config.",
     "feedback": "Keep what readers thought of what they found, as evidence.",
+    "forget": "Erase a document from everything that was made of it.",
     "publish": "Send kept run records to MLflow.",
     "serve": "Answer searches over HTTP, trimmed to what each caller may read.",
     "doctor": "Check the installation, and whether a config's stores answer.",

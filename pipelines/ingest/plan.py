@@ -6,7 +6,7 @@ Pure functions over small columns. A run whose plan is empty reads no document a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -117,6 +117,8 @@ class Plan:
     """Known documents that were not listed."""
     complete: bool = True
     """Whether the listing came to its end."""
+    forgotten: int = 0
+    """Listed documents that were erased on request; they are in no other count."""
     oldest_acl: datetime | None = None
     """When the rights of the documents that are held were resolved, the longest ago."""
     notes: tuple[str, ...] = ()
@@ -155,6 +157,7 @@ def plan_source(
     verify_hash: bool = False,
     retry_rejects: bool = False,
     failure: Callable[[], str | None] = lambda: None,
+    forgotten: Collection[str] = (),
 ) -> Plan:
     """Join a source's listing with its known documents.
 
@@ -167,6 +170,7 @@ def plan_source(
         verify_hash: fetch every document, trusting no version.
         retry_rejects: fetch every rejected document again.
         failure: called after the listing was read; says why it is incomplete, if it is.
+        forgotten: ids of documents that are to stay away.
     """
     actions: list[Action] = []
     unreadable: list[str] = []
@@ -174,6 +178,9 @@ def plan_source(
     count: Counter[str] = Counter()
     for listed in listing:
         identifier = document_id(source, listed.key)
+        if identifier in forgotten:
+            count["forgotten"] += 1
+            continue
         if identifier in seen:
             count["repeated"] += 1
             listed = _repeated(listed, count["repeated"])
@@ -196,6 +203,11 @@ def plan_source(
         listed=len(seen), known=len(known.index), missing=len(missing), complete=problem is None
     )
     notes = [f"source {source!r}: {problem}; deletions are held back"] if problem else []
+    if count["forgotten"]:
+        notes.append(
+            f"source {source!r} lists {count['forgotten']} documents that were forgotten; they "
+            "are not read. Remove them there, or let them back with `gristmill forget --restore`"
+        )
     if unreadable:
         named = "; ".join(unreadable[:_NAMED]) + ("; …" if len(unreadable) > _NAMED else "")
         notes.append(
@@ -221,6 +233,7 @@ def plan_source(
         unknown_acl=count["unknown"],
         missing=len(missing),
         complete=problem is None,
+        forgotten=count["forgotten"],
         oldest_acl=known.oldest_acl(known.index[i] for i in missing) if reason else None,
         notes=tuple(notes),
     )

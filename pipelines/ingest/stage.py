@@ -23,6 +23,7 @@ from pipelines.ingest.sources import open_source
 from pipelines.ingest.sources.base import Listed, Source
 from pipelines.options import RunOptions
 from pipelines.tables import Lake, Table, newest_documents
+from pipelines.upkeep.forgotten import forgotten_ids
 from pipelines.usage import Ledger, Usage
 
 if TYPE_CHECKING:
@@ -103,6 +104,8 @@ class Sources:
     """When the first listing began."""
     left_acl: datetime | None = None
     """When the rights of documents of sources that are not configured were resolved."""
+    forgotten: frozenset[str] = frozenset()
+    """Ids of documents that were erased on request and stay away."""
 
     def actions(self) -> list[Action]:
         """What is to be done, over all sources: rights and deletions first."""
@@ -156,8 +159,10 @@ def plan_sources(config: Config, table: Table, options: RunOptions) -> Sources:
         ConfigError: a source that cannot be opened as configured.
         TransientError: a source that does not answer.
     """
+    # First of all: what is forgotten from here on takes a number that this run counts on.
+    forgotten = forgotten_ids(config.lake)
     state = newest_documents(table, SMALL_COLUMNS)
-    sources = Sources(seq=table.seq, left_acl=_left_acl(config, state))
+    sources = Sources(seq=table.seq, left_acl=_left_acl(config, state), forgotten=forgotten)
     for source in config.sources:
         options.progress.note(f"listing {source.uri}")
         sources.opened[source.name] = open_source(source)
@@ -208,6 +213,7 @@ def _plan(source: SourceConfig, sources: Sources, config: Config, options: RunOp
         verify_hash=options.verify_hash,
         retry_rejects=options.retry_rejects,
         failure=lambda: listing.problem,
+        forgotten=sources.forgotten,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -202,9 +203,12 @@ class LanceSink:
             table.optimize(cleanup_older_than=_KEEP_VERSIONS)
         with step("sink-index"):
             self._index(table)
+        self._move(table, position_)
+
+    def _move(self, table: Table, seq: int) -> None:
         table.checkout_latest()
         reached = position.Position(
-            seq=position_,
+            seq=seq,
             origin=self.origin,
             options=self._layout,
             table=TABLE,
@@ -212,6 +216,28 @@ class LanceSink:
         )
         with step("sink-position"):
             position.write(self.folder, reached)
+
+    def erase(self, document_ids: Sequence[str]) -> None:
+        """Remove documents for good: their rows, all former versions and the text index of them."""
+        _check_ids(document_ids)
+        with self.lease():
+            table = self._existing()
+            if table is None:
+                return
+            reached = self.position()
+            with step("sink-delete"):
+                table.delete(_among(document_ids))
+            with step("erase"), warnings.catch_warnings():
+                # It warns that readers of former versions will fail: they are to.
+                warnings.simplefilter("ignore", UserWarning)
+                # An index remembers words of rows that are gone until it is made anew.
+                for index in list(table.list_indices()):
+                    table.drop_index(index.name)
+                table.optimize(cleanup_older_than=timedelta(0), delete_unverified=True)
+                self._index(table)
+                table.optimize(cleanup_older_than=timedelta(0), delete_unverified=True)
+            if reached is not None:
+                self._move(table, reached)
 
     def drop(self) -> None:
         """Remove everything that this sink holds."""

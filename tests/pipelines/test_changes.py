@@ -6,18 +6,27 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from change_tools import eagerly, in_process
 
-from lineage import Acl, CommitConflict, Principal, TerminalError
+from lineage import Acl, CommitConflict, ConfigError, Principal, TerminalError
+from pipelines.beam import run_pipeline
 from pipelines.ingest import stage as ingest_stage
 from pipelines.ingest.sources.base import FetchError, SourceUnavailable
 from pipelines.ingest.sources.local import LocalSource
 from pipelines.ingest.stage import check_counts
 from pipelines.load.search import search
+from pipelines.options import RunOptions
 from pipelines.tables import Table
 
 HR = "allow_groups: [hr]\n"
 SECRET = "The budget for the new site is nine million.\n"
 PUBLIC = "The budget is being discussed.\n"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_process(monkeypatch)
+    eagerly(monkeypatch)
 
 
 def found(project: Any, query: str, *groups: str) -> list[str]:
@@ -245,10 +254,9 @@ def test_counts_that_do_not_add_up_fail_the_run(
         project.ingest()
 
 
-def test_beams_own_processes_are_refused(project: Any) -> None:
-    from lineage import ConfigError
-
-    project.write("a.md", "Words.")
-    args = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
+@pytest.mark.parametrize("separator", ["=", " "])
+def test_beams_own_processes_are_refused(separator: str) -> None:
+    args = f"--direct_running_mode{separator}multi_processing --direct_num_workers=2".split()
+    options = RunOptions(workers=1, beam_args=tuple(args))
     with pytest.raises(ConfigError, match="--workers N"):
-        project.ingest(beam_args=args)
+        run_pipeline(lambda _: None, options)
