@@ -106,6 +106,17 @@ class VectorCache:
         if delta is not None and len(delta.file_uris()) > _COMPACT_FILES:
             delta.optimize.compact()
 
+    def sweep(self, retention_hours: int) -> None:
+        """Remove files that were folded away so many hours ago."""
+        delta = self._delta()
+        if delta is not None:
+            delta.vacuum(
+                retention_hours=retention_hours,
+                enforce_retention_duration=False,
+                dry_run=False,
+                full=True,
+            )
+
     def forget(self, keys: Sequence[str]) -> None:
         """Remove the vectors of some texts for good, of all models, old files included."""
         delta = self._delta()

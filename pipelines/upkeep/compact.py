@@ -59,6 +59,8 @@ def compact(
         ConfigError: there is no lake yet.
         CommitConflict: another compaction came first.
     """
+    from pipelines.embedding.cache import VectorCache
+
     lake = Lake(config.lake)
     if not lake.documents.exists:
         raise ConfigError(
@@ -78,6 +80,10 @@ def compact(
             table.opened().create_checkpoint()
         if vacuum:
             done.swept[table.name] = sweep(table, retention_hours)
+    vectors = VectorCache.of(config.lake)
+    vectors.compact()
+    if vacuum:
+        vectors.sweep(retention_hours)
     return done
 
 

@@ -67,11 +67,8 @@ def erase_vectors(config: Config, trace: Trace) -> Iterator[Outcome]:
     folder = Storage.from_uri(config.lake) / "vectors"
     if not folder.exists():
         return
-    try:
-        from pipelines.embedding.cache import VectorCache, text_key
-    except ImportError:
-        yield Outcome("vectors", False, f"{folder.uri}: this installation cannot read it")
-        return
+    from pipelines.embedding.cache import VectorCache, text_key
+
     with step("erase"):
         VectorCache(folder).forget(sorted({text_key(text) for text in trace.texts}))
     yield Outcome("vectors", True, f"those of {len(set(trace.texts))} texts")

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,8 +15,10 @@ from change_tools import eagerly, everything, in_process
 from click.testing import CliRunner
 
 from lineage import CommitConflict, ConfigError
+from lineage.records import embedded_text
 from pipelines import steps
 from pipelines.cli.main import cli
+from pipelines.embedding.cache import VectorCache, text_key
 from pipelines.tables import Table
 from pipelines.upkeep import forget, forgotten
 from pipelines.upkeep.compact import compact
@@ -65,6 +68,9 @@ def test_nothing_is_left_and_the_others_stay(project: Any) -> None:
     (reports / "other.html").write_text("<p>Words of other documents</p>")
     chunk = next(c for c in project.chunks() if SECRET in c["text"])
     feedback(project, chunk)
+    vectors = VectorCache.of(project.config.lake)
+    texts = (embedded_text(chunk["context"] or "", chunk["text"]), "words of another document")
+    vectors.put("model", [text_key(text) for text in texts], np.ones((2, 3), np.float32))
     before = everything(project)
     assert len(leaks(project.root)) > 3
     done = forget.forget(project.config, "secret.md", "run-1")
@@ -79,6 +85,7 @@ def test_nothing_is_left_and_the_others_stay(project: Any) -> None:
     record = json.dumps(forgotten.read(project.config.lake, done.document_id))
     assert "finished_at" in record
     assert "secret.md" not in record
+    assert vectors.known("model", [text_key(text) for text in texts]) == {text_key(texts[1])}
     from deltalake import DeltaTable
 
     rows = DeltaTable(str(project.root / "state/lake/_feedback")).to_pyarrow_table()
