@@ -21,9 +21,10 @@ _TURN = boundaries.BLOCK
 class ConversationChunker(StructureChunker):
     """Keeps turns, messages and quoted parts whole; cuts where the speaker changes, if it can.
 
-    A message is a section under its subject. Turns are packed to the target, and a cut between two
-    speakers is better than one inside what one of them says. What continues a long turn has its
-    speaker and time as context.
+    A message is a section under its subject, sender and date, which are the context of what
+    continues it; quoted parts stay whole while they fit. Turns are packed to the target, and a cut
+    between two speakers is better than one inside what one of them says. What continues a long turn
+    has its speaker and time as context.
 
     Good for: transcripts, chats, mail with quoted replies.
     Costs: one pass of the encoding, and a look at each turn.
@@ -67,6 +68,6 @@ class _Turns(Layout):
 
 
 def _speaker(locator: str | None) -> str:
-    """Who speaks, from `Ada @ 00:01:02.000`; empty where nobody is named."""
+    """Who speaks, from `Ada @ 00:01:02.000` or `Ada`; empty where there is but a time."""
     name, separator, _ = (locator or "").partition(" @ ")
-    return name if separator else ""
+    return name if separator or not name[:1].isdigit() else ""

@@ -165,12 +165,13 @@ class Layout:
         child = i + 1
         inside, name = extras, path
         if block.kind == "table":
-            header = self._header(i, following)
-            inside = (*extras, header) if header else extras
+            lines = (self._caption(i, following), self._header(i, following))
+            inside = (*extras, *(line for line in lines if line))
         elif block.kind == "code" and block.level is not None and block.locator:
             inside = (*extras, self._signature(start, end, child, following))
             name = (*path, block.locator.rsplit(".", 1)[-1])
-        elif block.kind in self.labelled and block.locator:
+        elif block.kind in self.labelled and (block.locator or "$") != "$":
+            assert block.locator is not None
             # A nested record's path begins with that of the one around it, and replaces it.
             outer = extras[:-1] if extras and block.locator.startswith(extras[-1]) else extras
             inside = (*outer, block.locator)
@@ -187,12 +188,39 @@ class Layout:
                 first_extras=opening,
             )  # fmt: skip
         else:
-            text_atoms(
-                self.tokens, start, end, self.room(inside), atoms,
-                strength=strength, language=self.language, extras=inside, path=name,
-                first_extras=opening,
-                steps=_steps(block.kind),
-            )  # fmt: skip
+            self.leaf(atoms, i, start, end, strength, opening, inside, name, depth)
+
+    def leaf(
+        self,
+        atoms: Atoms,
+        i: int,
+        start: int,
+        end: int,
+        strength: int,
+        opening: Lines,
+        inside: Lines,
+        path: Lines,
+        depth: int,
+    ) -> None:
+        """Appends the atoms of a block that does not fit and has no blocks in it."""
+        kind = self.index.blocks[i].kind
+        text_atoms(
+            self.tokens, start, end, self.room(inside), atoms,
+            strength=strength, language=self.language, extras=inside, path=path,
+            first_extras=opening,
+            steps=_steps(kind),
+        )  # fmt: skip
+
+    def _caption(self, i: int, following: int) -> str:
+        """The caption of a table, in it or right before it, on one line; empty without one."""
+        blocks = self.index.blocks
+        near = [i + 1] if i + 1 < following else []
+        if i and self.index.following[i - 1] == i:
+            near.append(i - 1)
+        for j in near:
+            if blocks[j].kind == "caption":
+                return " ".join(self.index.text[blocks[j].start : blocks[j].end].split())
+        return ""
 
     def _header(self, i: int, following: int) -> str:
         """The header row of a table, with the rule below it that Markdown needs; else empty."""

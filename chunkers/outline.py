@@ -14,6 +14,9 @@ _MARK = re.compile(r"\s*(?:#{1,6}|={1,6}|\*{1,6})[ \t]+")
 _CLOSING = re.compile(r"(?:\s+[#=]+|\n[^\S\n]*[=\-~^]+)\s*$")
 _OPENS = frozenset("#=*")
 _CLOSES = frozenset("#=-~^")
+_FIELD = re.compile(r"^(Subject|From|Date): (.{1,400})", re.MULTILINE)
+_ISO_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_ADDRESS = re.compile(r"\s*<[^>]*>\s*$")
 _DEEPEST = 64
 
 
@@ -107,7 +110,9 @@ def _divide(index: BlockIndex, parent: Section, i: int, stop: int, depth: int) -
         elif kind in _CONTAINERS and depth < _DEEPEST and following > i + 1:
             inner = i + 1
             title, body = block.locator or "", block.start
-            if blocks[inner].kind == "heading" and blocks[inner].start == block.start:
+            if kind == "message" and blocks[inner].kind == "header":
+                title = message_title(index.text, blocks[inner]) or title
+            elif blocks[inner].kind == "heading" and blocks[inner].start == block.start:
                 title, body = heading_title(index.text, blocks[inner]), blocks[inner].end
                 inner = index.following[inner]
             close(base + 1, block.start, i)
@@ -122,6 +127,27 @@ def _divide(index: BlockIndex, parent: Section, i: int, stop: int, depth: int) -
             loose = False
         i = following
     close(0, parent.end, stop)
+
+
+def message_title(text: str, header: Block) -> str:
+    """`Subject (sender, date)` of a message, from its header lines; what is missing is left out."""
+    fields: dict[str, str] = {}
+    for found in _FIELD.finditer(text, header.start, header.end):
+        fields.setdefault(found[1], found[2])
+    sender = _ADDRESS.sub("", fields.get("From", "")).strip(" \"'<>") or fields.get("From", "")
+    beside = ", ".join(part for part in (sender, _day(fields.get("Date", ""))) if part)
+    subject = " ".join(fields.get("Subject", "").split())
+    return f"{subject} ({beside})" if subject and beside else subject or beside
+
+
+def _day(date: str) -> str:
+    """The day of a mail's date as YYYY-MM-DD; what cannot be read stays as it is."""
+    if not date or _ISO_DAY.match(date):
+        return date[:10]
+    from email.utils import parsedate
+
+    found = parsedate(date)
+    return f"{found[0]:04}-{found[1]:02}-{found[2]:02}" if found else date
 
 
 def heading_title(text: str, block: Block) -> str:

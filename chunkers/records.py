@@ -5,17 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from chunkers.blocks.nested import nested_records
 from chunkers.context import ContextFitter
 from chunkers.layout import Layout
 from chunkers.outline import BlockIndex
+from chunkers.packing import Atoms, Lines
 from chunkers.structure import StructureChunker
 from chunkers.tokens import TokenMap
-from lineage.records import Document
+from lineage.records import Block, Document
+
+_DEEPEST = 40
+"""Nesting of blocks below which records are not looked into again."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecordsChunker(StructureChunker):
     """Fills chunks with records; one is divided only when it does not fit, between those in it.
+
+    What is in a record is looked for down to single values, as far as needed.
 
     What continues a record has its path (`$.users[3]`, an XPath, a line of the log) as context, so
     that a value does not stand without its place.
@@ -37,5 +44,44 @@ class RecordsChunker(StructureChunker):
         headings: tuple[str, ...],
     ) -> Layout:
         """As in `structure`, with the paths of records as context."""
-        layout = super().layout(document, index, tokens, contexts, headings)
-        return replace(layout, labelled=frozenset({"record"}))
+        return _Records(
+            index,
+            tokens,
+            contexts,
+            headings,
+            self.room,
+            document.language,
+            labelled=frozenset({"record"}),
+        )
+
+
+class _Records(Layout):
+    """A layout that looks into records which have to be divided."""
+
+    __slots__ = ()
+
+    def leaf(
+        self,
+        atoms: Atoms,
+        i: int,
+        start: int,
+        end: int,
+        strength: int,
+        opening: Lines,
+        inside: Lines,
+        path: Lines,
+        depth: int,
+    ) -> None:
+        """See `Layout.leaf`."""
+        block = self.index.blocks[i]
+        inner: list[Block] = []
+        if block.kind == "record" and block.locator and depth < _DEEPEST:
+            inner = nested_records(self.index.text, block.start, block.end, block.locator)
+        if not inner:
+            super().leaf(atoms, i, start, end, strength, opening, inside, path, depth)
+            return
+        nested = replace(self, index=BlockIndex(self.index.text, inner, self.tokens))
+        nested.flow(
+            atoms, 0, len(inner), start, end,
+            strength=strength, extras=inside, path=path, depth=_DEEPEST, first_extras=opening,
+        )  # fmt: skip

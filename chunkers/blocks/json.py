@@ -103,8 +103,16 @@ def walk_jsonl(text: str) -> Walk:
     return Walk(complete(text, blocks), depth, balanced)
 
 
-def _walk(text: str, start: int, end: int, path: str) -> Walk:
-    """Records of the items of the value at `start`, the value itself left out."""
+def nested_json(text: str, start: int, end: int, path: str) -> list[Block]:
+    """Records inside the one at `text[start:end]`, whose path is `path`, however short they are."""
+    return _walk(text, start, end, path, long=0).blocks
+
+
+def _walk(text: str, start: int, end: int, path: str, long: int = _LONG) -> Walk:
+    """Records of the items of the value at `start`, the value itself left out.
+
+    Containers of at most `long` characters are not divided.
+    """
     items: list[_Item] = []
     stack: list[_Open] = []
     depth = 0
@@ -134,13 +142,13 @@ def _walk(text: str, start: int, end: int, path: str) -> Walk:
             if mark != ",":
                 balanced = balanced and mark == top.closer
                 stack.pop()
-                if stack and position - top.start <= _LONG:
+                if stack and position - top.start <= long:
                     del items[top.mark :]
     if stack:
         # Cut off: what is open is closed by the end of the text.
         balanced = False
         for level, top in enumerate(stack, start=1):
-            if level <= _DEPTH and (level == 1 or end - top.start > _LONG):
+            if level <= _DEPTH and (level == 1 or end - top.start > long):
                 items.append((top.item_start, end, top, top.items, top.items))
     elif _REST.match(text, position, end) is None:
         balanced = False

@@ -1,11 +1,11 @@
-"""Transcripts (WebVTT and SubRip): a turn per cue, with its speaker and its time."""
+"""Transcripts (WebVTT and SubRip) and chats: a turn per cue or line, with its speaker and time."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-from chunkers.blocks.common import paragraphs
+from chunkers.blocks.common import has_ink, lines, paragraphs, trim
 from lineage import Block
 
 _TIME = r"(?:(\d{1,3}):)?(\d{1,2}):(\d{2})[.,](\d{1,3})"
@@ -15,6 +15,13 @@ _CUE = re.compile(
 )
 _VOICE = re.compile(r"\s*<v(?:\.[^\s>]{1,100})?\s+([^>\n]{1,200})>")
 _NAMED = re.compile(r"\s*(?:-\s*|>>\s*)?\[?([A-Z][^\s:\]<>]*(?: [^\s:\]<>]+){0,3})\]?:\s")
+_SAID = re.compile(
+    r"[^\S\r\n]*(?:[\[(]?(?P<time>(?:\d{1,4}[-./]\d{1,2}[-./]\d{1,4},?[ T])?"
+    r"\d{1,2}:\d{2}(?::\d{2})?(?: ?[AaPp]\.?[Mm]\.?)?)[\])]?[^\S\r\n]*(?:[-\u2013][^\S\r\n]*)?)?"
+    r"<?(?P<name>[^\W\d_][^\s:<>\[\]]{0,30}(?: [^\s:<>\[\]]{1,30}){0,3})>?:[^\S\r\n]"
+)
+"""`[10:02] Ada: …`, `12/02/2026, 10:02 - Ada: …`, `10:02 <Ada>: …`, `Ada: …`."""
+_FEWEST_TURNS = 4
 _HEAD = {"NOTE": "comment", "STYLE": "markup", "REGION": "markup", "WEBVTT": "front_matter"}
 
 
@@ -26,7 +33,7 @@ def scan_transcript(text: str) -> list[Block]:
     """
     cues = list(_CUE.finditer(text.replace("\r", "\n") if "\r" in text else text))
     if not cues:
-        return paragraphs(text)
+        return _chat(text) or paragraphs(text)
     starts = [cue.start() for cue in cues]
     # A cue's identifier is the one line above its times, below a blank line.
     begins = [
@@ -50,6 +57,22 @@ def scan_transcript(text: str) -> list[Block]:
         locator = f"{speaker} @ {time}" if speaker else time
         blocks.append(Block("turn", begins[index], end, None, None, None, locator))
         blocks += _named(text, spans[own:])
+    return blocks
+
+
+def _chat(text: str) -> list[Block]:
+    """A turn per line that names who speaks, with the lines that continue it."""
+    spans = [(a, b) for a, b in lines(text) if has_ink(text, a, b)]
+    found = [(a, match) for a, b in spans if (match := _SAID.match(text, a, b))]
+    names = {match["name"] for _, match in found}
+    if len(found) < _FEWEST_TURNS or 3 * len(found) < len(spans) or 2 * len(names) > len(found):
+        return []
+    blocks = paragraphs(text, 0, found[0][0])
+    ends = [*(start for start, _ in found[1:]), len(text)]
+    for (start, said), stop in zip(found, ends, strict=True):
+        begin, end = trim(text, start, stop)
+        label = f"{said['name']} @ {said['time']}" if said["time"] else said["name"]
+        blocks.append(Block("turn", begin, end, None, None, None, label))
     return blocks
 
 

@@ -6,7 +6,7 @@ A tokenizer over the markup with a stack of its own; nothing is resolved, expand
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chunkers.blocks.common import complete, trim
 from lineage import Block
@@ -55,8 +55,27 @@ def scan_xml(text: str) -> list[Block]:
     return walk_xml(text).blocks
 
 
-def walk_xml(text: str) -> Walk:
-    """The blocks of an XML text and what shape it is in."""
+def nested_xml(text: str, start: int, end: int, path: str) -> list[Block]:
+    """Records inside the element at `text[start:end]`, whose path is `path`, however short."""
+    walk = walk_xml(text[start:end], long=0)
+    root = f"/{walk.root}"
+    return [
+        replace(
+            block,
+            start=start + block.start,
+            end=start + block.end,
+            locator=path + (block.locator or "").removeprefix(root),
+        )
+        for block in walk.blocks
+        if block.kind == "record" and block.locator != root
+    ]
+
+
+def walk_xml(text: str, long: int = _LONG) -> Walk:
+    """The blocks of an XML text and what shape it is in.
+
+    Elements of at most `long` characters are not divided.
+    """
     blocks: list[Block] = []
     stack: list[_Open] = []
     top_level: dict[str, int] = {}
@@ -106,9 +125,9 @@ def walk_xml(text: str) -> Walk:
                 and any(entry.name == name for entry in stack[-8:-1])
             ):
                 balanced = False
-                _close(stack, found.start(), blocks)
+                _close(stack, found.start(), blocks, long)
             if stack[-1].name == name:
-                _close(stack, position, blocks)
+                _close(stack, position, blocks, long)
                 closed = position
             else:
                 balanced = False
@@ -118,14 +137,14 @@ def walk_xml(text: str) -> Walk:
         balanced = False
         _, end = trim(text, 0, len(text))
         while stack:
-            _close(stack, max(end, closed), blocks)
+            _close(stack, max(end, closed), blocks, long)
     blocks.sort(key=lambda block: (block.start, -block.end))
     return Walk(complete(text, blocks), depth, balanced, root, longest)
 
 
-def _close(stack: list[_Open], end: int, blocks: list[Block]) -> None:
+def _close(stack: list[_Open], end: int, blocks: list[Block], long: int) -> None:
     element = stack.pop()
-    if stack and end - element.start <= _LONG:
+    if stack and end - element.start <= long:
         del blocks[element.mark :]
     if len(stack) <= _DEPTH:
         blocks.append(_record(element.start, end, element.path))

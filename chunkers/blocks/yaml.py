@@ -31,12 +31,7 @@ def scan_yaml(text: str) -> list[Block]:
     documents: list[list[_Line]] = [[]]
     spans: list[list[int]] = [[0, 0]]
     for start, end in lines(text):
-        first = start
-        while first < end and text[first] == " ":
-            first += 1
-        stop = end
-        while stop > first and text[stop - 1] in "\r\n":
-            stop -= 1
+        first, stop = _inked(text, start, end)
         if first == start and (marker := _MARKER.match(text, start)):
             if marker.group(1) == "---" and has_content(text, spans[-1]):
                 documents.append([])
@@ -60,6 +55,37 @@ def scan_yaml(text: str) -> list[Block]:
     return complete(text, blocks, lambda a, b: _between(text, a, b))
 
 
+def nested_yaml(text: str, start: int, end: int, path: str) -> list[Block]:
+    """Records inside the one at `text[start:end]`, whose path is `path`, however short they are."""
+    begin = max(text.rfind("\n", 0, start), text.rfind("\r", 0, start)) + 1
+    content: list[_Line] = []
+    for low, high in lines(text, begin, end):
+        first, stop = _inked(text, max(low, start), high)
+        if first < stop and text[first] not in "#%\t":
+            content.append((first, stop, first - low))
+    if not content:
+        return []
+    inner = content[1:]
+    first, stop, _ = content[0]
+    dash = text[first] == "-" and (first + 1 >= stop or text[first + 1].isspace())
+    if dash and (rest := _after_dash(text, content[0])):
+        inner = [rest, *inner]
+    if _SCALAR.search(text[first:stop][-200:]):
+        return []
+    return _records(text, inner, end, path, 0, long=0)
+
+
+def _inked(text: str, start: int, end: int) -> tuple[int, int]:
+    """A line without the spaces before it and its line end."""
+    first = start
+    while first < end and text[first] == " ":
+        first += 1
+    stop = end
+    while stop > first and text[stop - 1] in "\r\n":
+        stop -= 1
+    return first, stop
+
+
 def _between(text: str, start: int, end: int) -> list[Block]:
     """Comments, markers and directives outside of records."""
     kinds = {"#": "comment", "-": "markup", ".": "markup", "%": "markup"}
@@ -75,7 +101,9 @@ def has_content(text: str, span: list[int]) -> bool:
     return start < end
 
 
-def _records(text: str, content: list[_Line], end: int, path: str, depth: int) -> list[Block]:
+def _records(
+    text: str, content: list[_Line], end: int, path: str, depth: int, long: int = _LONG
+) -> list[Block]:
     """Records of one mapping or sequence: of the lines at its indentation."""
     if not content or depth > _DEPTH:
         return []
@@ -103,11 +131,11 @@ def _records(text: str, content: list[_Line], end: int, path: str, depth: int) -
         a, b = trim(text, first, last)
         blocks.append(Block("record", a, b, None, None, None, locator))
         head = text[content[index][0] : content[index][1]]
-        if b - a > _LONG and following > index + 1 and not _SCALAR.search(head[-200:]):
+        if b - a > long and following > index + 1 and not _SCALAR.search(head[-200:]):
             inner = content[index + 1 : following]
             if sequence and (rest := _after_dash(text, content[index])):
                 inner = [rest, *inner]
-            blocks += _records(text, inner, b, locator, depth + 1)
+            blocks += _records(text, inner, b, locator, depth + 1, long)
     return blocks
 
 
