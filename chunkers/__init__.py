@@ -5,7 +5,8 @@ r"""Chunkers: documents in, exact spans out.
     >>> pieces
     [<chunk [0:28] 8 tokens, '# Leave\n\nTwenty days a year.'>]
 
-`names()` lists the chunkers. For pipelines: `build` makes one from a policy's parameters, and
+`show` takes the same and colours the boundaries, in a notebook or a terminal. `names()` lists the
+chunkers. For pipelines: `build` makes one from a policy's parameters, and
 `Chunker.spans(document, TokenMap(document.text))` cuts a document that was parsed before.
 
 This package does no I/O but to read a file that it is given, and imports in no time: what is heavy
@@ -16,6 +17,7 @@ from chunkers.api import TextChunk as TextChunk
 from chunkers.api import chunk as chunk
 from chunkers.base import BaseChunker as BaseChunker
 from chunkers.base import Chunker as Chunker
+from chunkers.display import show as show
 from chunkers.registry import build as build
 from chunkers.registry import names as names
 from chunkers.spans import Span as Span
