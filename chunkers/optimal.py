@@ -50,7 +50,7 @@ class OptimalChunker(StructureChunker):
     """
 
     name: ClassVar[str] = "optimal"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
 
     size_weight: float = 1.0
     """Cost of a chunk of no size at all; it falls with the square to none at the target."""
