@@ -35,12 +35,14 @@ class Issuer:
     asked: list[str] = field(default_factory=list)
     claimed_name: str | None = None
     """What its discovery document calls it, if not what it is."""
+    named_algorithm: str | None = "RS256"
 
     def jwks(self) -> dict[str, Any]:
         keys = []
         for name in self.published:
             public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key(name).public_key()))
-            keys.append({**public, "kid": name, "use": "sig", "alg": "RS256"})
+            named = {"alg": self.named_algorithm} if self.named_algorithm else {}
+            keys.append({**public, "kid": name, "use": "sig", **named})
         return {"keys": keys}
 
     def token(
@@ -49,6 +51,7 @@ class Issuer:
         groups: Any = (),
         *,
         signed_by: str = "k1",
+        algorithm: str = "RS256",
         headers: dict[str, Any] | None = None,
         **claims: Any,
     ) -> str:
@@ -60,7 +63,7 @@ class Issuer:
         } | claims  # fmt: skip
         values = {name: value for name, value in values.items() if value is not None}
         head = {"kid": signed_by} | (headers or {})
-        return jwt.encode(values, key(signed_by), algorithm="RS256", headers=head)
+        return jwt.encode(values, key(signed_by), algorithm=algorithm, headers=head)
 
 
 @contextmanager

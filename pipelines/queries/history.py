@@ -64,7 +64,7 @@ def runs_of_chunk(lake: Lake, strategy: str, chunk: dict[str, Any]) -> list[dict
     contents = {
         (head["lineage"] or {}).get("content_seq") for head in heads if head["seq"] in wrote
     } | {lineage.get("content_seq")}
-    oldest = min(seq for seq in contents if seq is not None)
+    oldest = min((seq for seq in contents if seq is not None), default=0)
     for row in versions(lake, document_id):
         if row["seq"] in contents or (row["seq"] >= oldest and row["op"] in ("acl", "touch")):
             found.append(_run("ingest", row["run_id"], row, _DID.get(row["op"], row["op"])))

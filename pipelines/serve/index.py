@@ -63,7 +63,8 @@ class Index:
     def check(self) -> None:
         """Raise what a search would raise, such as ConfigError where nothing was loaded yet."""
         with self._handle() as sink:
-            sink.search("ready", Principal(), 1)
+            # Without a word in it, the question is embedded by no model.
+            sink.search(" ", Principal(), 1)
 
     def _checked(self, hits: Iterable[Hit], principal: Principal) -> list[Hit]:
         hits = list(hits)

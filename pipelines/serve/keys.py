@@ -39,15 +39,16 @@ class Keys:
     def __init__(self, issuer: str, jwks_uri: str | None = None) -> None:
         self._issuer = issuer
         self._jwks_uri = jwks_uri
-        self._keys: dict[str, jwt.PyJWK] = {}
+        self._keys: dict[str, dict[str, Any]] = {}
         self._read_at = float("-inf")
         self._tried_at = float("-inf")
         self._lock = threading.Lock()
 
-    def get(self, key_id: str) -> jwt.PyJWK | None:
-        """The key called `key_id`; null when the issuer has none of that name.
+    def get(self, key_id: str, algorithm: str) -> jwt.PyJWK | None:
+        """The key called `key_id`, for signatures of `algorithm`; null when there is none such.
 
         Raises:
+            PyJWKError, InvalidKeyError: the key is not of a kind for that algorithm.
             TransientError: the issuer does not answer and no key of it is known.
         """
         # Whoever has a key need not wait for somebody else's look at the issuer.
@@ -59,7 +60,11 @@ class Keys:
                 self._lock.release()
         if time.monotonic() - self._read_at >= _STALE_SECONDS:
             raise TransientError(f"the keys of {self._issuer} cannot be read; try again later")
-        return self._keys.get(key_id)
+        value = self._keys.get(key_id)
+        # Microsoft's keys do not name an algorithm; where one is named, no other will do.
+        if value is None or value.get("alg", algorithm) != algorithm:
+            return None
+        return jwt.PyJWK(value, algorithm)
 
     def _due(self, key_id: str) -> bool:
         now = time.monotonic()
@@ -74,17 +79,15 @@ class Keys:
         except (OSError, ValueError) as error:
             _LOG.warning("the keys of %s cannot be read: %s", self._issuer, error)
 
-    def _fetch(self) -> dict[str, jwt.PyJWK]:
+    def _fetch(self) -> dict[str, dict[str, Any]]:
         where = self._jwks_uri or self._discovered()
+        found = read_json(where).get("keys")
         keys = {}
-        for value in read_json(where).get("keys", []):
+        for value in found if isinstance(found, list) else []:
             usable = isinstance(value, dict) and isinstance(value.get("kid"), str)
-            if not usable or value.get("use", "sig") != "sig" or value.get("kty") == "oct":
-                continue
-            try:
-                keys[value["kid"]] = jwt.PyJWK(value)
-            except jwt.PyJWTError as error:
-                _LOG.warning("%s: key %r is left out: %s", where, value["kid"], error)
+            # A shared secret is no key of an issuer: whoever checks with it could sign.
+            if usable and value.get("use", "sig") == "sig" and value.get("kty") != "oct":
+                keys[value["kid"]] = value
         if not keys:
             raise ValueError(f"{where} holds no key for signatures")
         return keys

@@ -66,7 +66,7 @@ class OidcTokens:
             if not isinstance(key_id, str) or algorithm not in config.algorithms:
                 raise Refused(401, "invalid_token", "the token names no key, or its algorithm is "
                               f"none of {', '.join(config.algorithms)}")  # fmt: skip
-            key = self._keys.get(key_id)
+            key = self._keys.get(key_id, algorithm)
             if key is None:
                 raise Refused(401, "unknown_key", "the token is signed with a key that is not the "
                               "issuer's")  # fmt: skip

@@ -7,10 +7,11 @@ filter. Each case goes through the sink's own filter and through the API.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from fastapi.testclient import TestClient
@@ -21,7 +22,8 @@ from oidc_issuer import AUDIENCE, Issuer, issuer
 
 from lineage import Acl, Principal
 from lineage.schemas import CHUNKS
-from pipelines.config import ServeConfig
+from pipelines.config import EmbedderConfig, ServeConfig
+from pipelines.embedding.base import unit
 from pipelines.load.access import literal, permitted
 from pipelines.load.lancedb import LanceSink
 from pipelines.load.sink import Replace, SearchableSink, kinds, open_sink
@@ -151,6 +153,49 @@ def test_the_sinks_own_filter(case: Case, sink: LanceSink) -> None:
         leaks, denials = compare(case, principal, found)
         wrong[0] += leaks
         wrong[1] += denials
+    assert wrong == [0, 0]
+
+
+class Eight:
+    """Vectors of eight numbers that depend on the text alone."""
+
+    name = "eight"
+    dimensions = 8
+    max_tokens = 512
+
+    def embed(self, texts: Sequence[str]) -> Any:
+        seeds = [random.Random(text) for text in texts]
+        return unit(np.array([[seed.gauss(0, 1) for _ in range(8)] for seed in seeds], "f4"))
+
+
+def test_the_filter_of_vectors(case: Case, world: World) -> None:
+    config = replace(
+        world.config.sinks[0],
+        uri=str(world.folder / "vectors"),
+        embedder=EmbedderConfig("onnx", "none"),
+    )
+    sink = LanceSink.from_config(config, "test")
+    sink._opened = Eight()
+    changes = []
+    for n in range(DOCUMENTS):
+        doc = Doc(f"d{n}", texts=(f"the words {n}",))
+        chunks = pa.Table.from_pylist(rows(doc, 1, "s")[1:], schema=CHUNKS)
+        vectors = Eight().embed(doc.texts)
+        changes.append(Replace(key(doc.name), chunks, case.acls[key(doc.name)], {}, vectors))
+    sink.apply(changes)
+    sink.commit(1)
+    table = sink._existing()
+    assert table is not None
+    held = table.search().select(["chunk_id", "document_id"]).limit(2 * DOCUMENTS).to_list()
+    documents = {row["chunk_id"]: row["document_id"] for row in held}
+    wrong = [0, 0]
+    for principal in case.callers:
+        nearest = sink._nearest(table, "words", permitted(principal), 2 * DOCUMENTS)
+        leaks, denials = compare(case, principal, {documents[chunk] for chunk in nearest})
+        fused = sink.search("words", principal, 2 * DOCUMENTS)
+        more = compare(case, principal, {hit.document_id for hit in fused})
+        wrong[0] += leaks + more[0]
+        wrong[1] += denials + more[1]
     assert wrong == [0, 0]
 
 

@@ -156,6 +156,22 @@ def test_an_issuer_that_is_away(entra: Issuer, clock: dict[str, float]) -> None:
     assert refused(verifier, entra.token(exp=int(time.time()) + 10**6)).code == "issuer_unavailable"
 
 
+def test_keys_that_name_no_algorithm(entra: Issuer) -> None:
+    """As those of Microsoft Entra."""
+    entra.named_algorithm = None
+    verifier = tokens(entra, algorithms=("RS256", "RS512", "ES256"))
+    for algorithm in ("RS256", "RS512"):
+        token = entra.token("amy", algorithm=algorithm)
+        assert verifier.principal(f"Bearer {token}").user == "amy"
+    assert refused(verifier, entra.token(algorithm="PS256")).code == "invalid_token"
+    assert refused(verifier, forged(entra.token(), alg="ES256")).code == "invalid_token"
+
+
+def test_a_key_is_for_the_algorithm_that_it_names(entra: Issuer) -> None:
+    verifier = tokens(entra, algorithms=("RS256", "RS512"))
+    assert refused(verifier, entra.token(algorithm="RS512")).code == "unknown_key"
+
+
 def test_a_discovery_document_of_another_issuer_is_not_believed(entra: Issuer) -> None:
     entra.claimed_name = "https://elsewhere.example"
     assert refused(tokens(entra), entra.token()).code == "issuer_unavailable"
