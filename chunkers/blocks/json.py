@@ -96,10 +96,9 @@ def walk_jsonl(text: str) -> Walk:
         if start == end:
             continue
         blocks.append(Block("record", start, end, None, None, None, f"line {number}"))
-        walk = _walk(text, start, end, "$")
+        walk = _walk(text, start, end, "$", _DEPTH if end - start > _LONG else 0)
         depth, balanced = max(depth, walk.depth), balanced and walk.balanced
-        if end - start > _LONG:
-            blocks += walk.blocks
+        blocks += walk.blocks
     return Walk(complete(text, blocks), depth, balanced)
 
 
@@ -108,10 +107,13 @@ def nested_json(text: str, start: int, end: int, path: str) -> list[Block]:
     return _walk(text, start, end, path, long=0).blocks
 
 
-def _walk(text: str, start: int, end: int, path: str, long: int = _LONG) -> Walk:
+def _walk(
+    text: str, start: int, end: int, path: str, long: int = _LONG, levels: int = _DEPTH
+) -> Walk:
     """Records of the items of the value at `start`, the value itself left out.
 
-    Containers of at most `long` characters are not divided.
+    Containers of at most `long` characters are not divided, and items that are nested deeper
+    than so many levels get no records.
     """
     items: list[_Item] = []
     stack: list[_Open] = []
@@ -134,7 +136,7 @@ def _walk(text: str, start: int, end: int, path: str, long: int = _LONG) -> Walk
             balanced = False
         else:
             top = stack[-1]
-            if len(stack) <= _DEPTH:
+            if len(stack) <= levels:
                 _note(items, top, position - 1)
             top.item_start = position
             top.items += 1
@@ -148,7 +150,7 @@ def _walk(text: str, start: int, end: int, path: str, long: int = _LONG) -> Walk
         # Cut off: what is open is closed by the end of the text.
         balanced = False
         for level, top in enumerate(stack, start=1):
-            if level <= _DEPTH and (level == 1 or end - top.start > long):
+            if level <= levels and (level == 1 or end - top.start > long):
                 items.append((top.item_start, end, top, top.items, top.items))
     elif _REST.match(text, position, end) is None:
         balanced = False

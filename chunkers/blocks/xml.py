@@ -28,11 +28,21 @@ _DOCTYPE = re.compile(r"""(?:[^\["'>]++|"[^"]*+"|'[^']*+')*+(?:\[(?P<subset>[^\]
 
 @dataclass(slots=True)
 class _Open:
+    """An element whose end has not been seen."""
+
     name: str
-    path: str
+    number: int
+    """Which of the elements of its name in the one around."""
+    parent: _Open | None
     start: int
     mark: int
+    """Number of records noted before its own."""
     children: dict[str, int]
+    path: str = ""
+
+
+_Item = tuple[int, int, "_Open | None", str, int]
+"""Start and end of an element, the one around, its name and number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +86,8 @@ def walk_xml(text: str, long: int = _LONG) -> Walk:
 
     Elements of at most `long` characters are not divided.
     """
-    blocks: list[Block] = []
+    outside: list[Block] = []
+    items: list[_Item] = []
     stack: list[_Open] = []
     top_level: dict[str, int] = {}
     depth = longest = 0
@@ -88,7 +99,9 @@ def walk_xml(text: str, long: int = _LONG) -> Walk:
     search = _TOKEN.search
     while (found := search(text, position)) is not None:
         position = found.end()
-        if skip := found["skip"]:
+        what = found.lastgroup
+        if what == "skip":
+            skip = found["skip"]
             # Once a kind of section was found not to end, none further down does.
             end = -1 if skip in unended else _section_end(text, skip, position)
             if end < 0:
@@ -97,23 +110,20 @@ def walk_xml(text: str, long: int = _LONG) -> Walk:
             else:
                 if not stack:
                     kind = "comment" if skip == "!--" else "markup"
-                    blocks.append(Block(kind, found.start(), end))
+                    outside.append(Block(kind, found.start(), end))
                 position = end
-        elif name := found["open"]:
+        elif what == "open":
+            name = found["open"]
             root = root or name
             longest = max(longest, position - found.start())
-            siblings = stack[-1].children if stack else top_level
+            parent = stack[-1] if stack else None
+            siblings = parent.children if parent else top_level
             number = siblings[name] = siblings.get(name, 0) + 1
-            path = ""
-            if len(stack) <= _DEPTH:
-                path = f"{stack[-1].path if stack else ''}/{name}"
-                if stack:
-                    path += f"[{number}]"
             if text[position - 2] == "/":
                 if len(stack) <= _DEPTH:
-                    blocks.append(_record(found.start(), position, path))
+                    items.append((found.start(), position, parent, name, number))
             else:
-                stack.append(_Open(name, path, found.start(), len(blocks), {}))
+                stack.append(_Open(name, number, parent, found.start(), len(items), {}))
                 depth = max(depth, len(stack))
         elif stack:
             name = found["close"]
@@ -125,9 +135,9 @@ def walk_xml(text: str, long: int = _LONG) -> Walk:
                 and any(entry.name == name for entry in stack[-8:-1])
             ):
                 balanced = False
-                _close(stack, found.start(), blocks, long)
+                _close(stack, found.start(), items, long)
             if stack[-1].name == name:
-                _close(stack, position, blocks, long)
+                _close(stack, position, items, long)
                 closed = position
             else:
                 balanced = False
@@ -137,21 +147,30 @@ def walk_xml(text: str, long: int = _LONG) -> Walk:
         balanced = False
         _, end = trim(text, 0, len(text))
         while stack:
-            _close(stack, max(end, closed), blocks, long)
+            _close(stack, max(end, closed), items, long)
+    blocks = outside + [
+        Block("record", start, end, None, None, None, _path(parent, name, number))
+        for start, end, parent, name, number in items
+    ]
     blocks.sort(key=lambda block: (block.start, -block.end))
     return Walk(complete(text, blocks), depth, balanced, root, longest)
 
 
-def _close(stack: list[_Open], end: int, blocks: list[Block], long: int) -> None:
+def _close(stack: list[_Open], end: int, items: list[_Item], long: int) -> None:
     element = stack.pop()
     if stack and end - element.start <= long:
-        del blocks[element.mark :]
+        del items[element.mark :]
     if len(stack) <= _DEPTH:
-        blocks.append(_record(element.start, end, element.path))
+        items.append((element.start, end, element.parent, element.name, element.number))
 
 
-def _record(start: int, end: int, path: str) -> Block:
-    return Block("record", start, end, None, None, None, path)
+def _path(parent: _Open | None, name: str, number: int) -> str:
+    """The XPath of an element."""
+    if parent is None:
+        return f"/{name}"
+    if not parent.path:
+        parent.path = _path(parent.parent, parent.name, parent.number)
+    return f"{parent.path}/{name}[{number}]"
 
 
 def _section_end(text: str, skip: str, position: int) -> int:
