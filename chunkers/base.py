@@ -148,7 +148,7 @@ class BaseChunker(ABC):
         """Whether the range is within the cap, counted exactly, or but one character."""
         # What is over by far is not counted: for each piece again, that would be quadratic.
         return (
-            end - start <= self.max_tokens
+            end - start <= 8 * self.max_tokens
             or tokens.estimate(start, end) <= 2 * self.max_tokens + 64
         ) and (tokens.count_joined(prefix, start, end) <= self.max_tokens or end - start == 1)
 

@@ -28,7 +28,7 @@ class CodeChunker(StructureChunker):
     """
 
     name: ClassVar[str] = "code"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     indented: ClassVar[bool] = True
 
     def parts(
@@ -42,5 +42,5 @@ class CodeChunker(StructureChunker):
             yield Part(0, end, indent=True)
             return
         yield from self.divided(
-            document, index, tokens, contexts, Region(root, 0, len(index), 0, end, ())
+            document, index, tokens, contexts, Region(root, 0, len(index), 0, end, (), len(tokens))
         )

@@ -7,7 +7,6 @@ signature; a leaf along its text (`chunkers.packing.text_atoms`).
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from chunkers import boundaries
@@ -24,6 +23,7 @@ from chunkers.packing import (
     text_atoms,
 )
 from chunkers.running import running_atoms
+from chunkers.signatures import signature
 from chunkers.tokens import TokenMap
 
 _DEEPEST = 48
@@ -36,8 +36,6 @@ _LEADS = frozenset({"list", "table", "code", "formula", "quote", "figure"})
 _RUNNING = frozenset({"paragraph", "quote", "turn", "message", "comment", "definition"})
 _LINEWISE = frozenset({"table", "table_row", "record", "front_matter", "list_item"})
 _CODE_STEPS = (PARAGRAPH_STEP, LINE_STEP)
-_SIGNATURE_LIMIT = 240
-_SIGNATURE_END = re.compile(r"[:{]\s*(?:\n|$)|\n\s*\n")
 
 
 @dataclass(slots=True)
@@ -161,14 +159,16 @@ class Layout:
         depth: int,
     ) -> None:
         """Appends the atoms of a block that does not fit."""
-        block = self.index.blocks[i]
+        index = self.index
+        block = index.blocks[i]
         child = i + 1
         inside, name = extras, path
         if block.kind == "table":
             lines = (self._caption(i, following), self._header(i, following))
             inside = (*extras, *(line for line in lines if line))
         elif block.kind == "code" and block.level is not None and block.locator:
-            inside = (*extras, self._signature(start, end, child, following))
+            first = index.starts[child] if child < following else end
+            inside = (*extras, signature(index.text, start, min(end, max(first, start + 1))))
             name = (*path, block.locator.rsplit(".", 1)[-1])
         elif block.kind in self.labelled and (block.locator or "$") != "$":
             assert block.locator is not None
@@ -238,18 +238,6 @@ class Layout:
         if end - begin > 4000:
             return ""
         return text[begin:end].strip()
-
-    def _signature(self, start: int, end: int, child: int, following: int) -> str:
-        """The opening lines of a definition, up to where its body begins, on one line."""
-        text = self.index.text
-        if child < following:
-            end = min(end, max(self.index.starts[child], start + 1))
-        stop = min(end, start + _SIGNATURE_LIMIT)
-        match = _SIGNATURE_END.search(text, start, stop)
-        head = text[start : match.start() + 1 if match else stop].strip()
-        if match is None:
-            head = head.split("\n", 1)[0]
-        return " ".join(head.split())
 
 
 def _steps(kind: str) -> tuple[int, ...]:

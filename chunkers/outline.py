@@ -30,14 +30,13 @@ class BlockIndex:
         self.blocks = blocks
         self.starts = [block.start for block in blocks]
         self.ends = [block.end for block in blocks]
-        following = np.searchsorted(
-            np.array(self.starts, np.int32), np.array(self.ends, np.int32), side="left"
-        )
+        starts = np.array(self.starts, np.int32)
+        following = np.searchsorted(starts, np.array(self.ends, np.int32), side="left")
         # A block of no length is followed by the next one.
         np.maximum(following, np.arange(1, len(following) + 1), out=following)
         self.following: list[int] = following.tolist()
         """For each block, the first one that begins at or after its end: its next sibling."""
-        self.sizes: list[int] = tokens.indices(self.starts)
+        self.sizes: list[int] = tokens.indices(starts)
         """For each block, the tokens of the document before it."""
 
     def __len__(self) -> int:

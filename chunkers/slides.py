@@ -62,11 +62,12 @@ class SlidesChunker(StructureChunker):
             end, last = places[i + 1], stops[i]
             title = _title(index, first, last)
             path = (title,) if title else ()
-            if tokens.estimate(begin, end) <= self.room:
+            size = tokens.estimate(begin, end)
+            if size <= self.room:
                 yield Part(begin, end, path=path)
             else:
                 section = Section(begin, end, first, last, 1, path)
-                region = Region(section, first, last, begin, end, ())
+                region = Region(section, first, last, begin, end, (), size)
                 yield from self.divided(document, index, tokens, contexts, region)
             i += 1
 

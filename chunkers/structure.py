@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
@@ -30,6 +29,8 @@ class Region(NamedTuple):
     end: int
     around: tuple[str, ...]
     """Titles around that its beginning does not show."""
+    size: int
+    """Tokens in it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,9 +57,8 @@ class StructureChunker(BaseChunker):
         text = document.text
         index = BlockIndex(text, document.blocks, tokens)
         root = sections(index)
-        for region in regions(root, tokens, contexts, self.room, self.target):
-            size = tokens.estimate(region.start, region.end)
-            if size + contexts.fit(region.around)[1] <= self.target:
+        for region in regions(root, index, tokens, contexts, self.room, self.target):
+            if region.size + contexts.fit(region.around)[1] <= self.target:
                 yield Part(region.start, region.end, region.around, path=region.section.path)
             else:
                 yield from self.divided(document, index, tokens, contexts, region)
@@ -83,7 +83,7 @@ class StructureChunker(BaseChunker):
         region: Region,
     ) -> Iterator[Part]:
         """A region's blocks, packed to the target."""
-        section, first, last, start, end, around = region
+        section, first, last, start, end, around, _ = region
         layout = self.layout(document, index, tokens, contexts, section.path)
         atoms = Atoms()
         layout.flow(atoms, first, last, start, end)
@@ -115,7 +115,12 @@ class StructureChunker(BaseChunker):
 
 
 def regions(
-    root: Section, tokens: TokenMap, contexts: ContextFitter, room: int, target: int
+    root: Section,
+    index: BlockIndex,
+    tokens: TokenMap,
+    contexts: ContextFitter,
+    room: int,
+    target: int,
 ) -> Iterator[Region]:
     """The stretches that are packed by themselves, in order and end to end.
 
@@ -124,10 +129,22 @@ def regions(
     the first subsection that is little more than the heading goes with that subsection.
     """
 
-    index = functools.cache(tokens.index)
+    # Sections begin and end where blocks begin, for the most part.
+    known = dict(zip(index.starts, index.sizes, strict=True))
+
+    def before(position: int) -> int:
+        found = known.get(position)
+        if found is None:
+            found = known[position] = tokens.index(position)
+        return found
 
     def size(start: int, end: int) -> int:
-        return index(end) - index(start)
+        return before(end) - before(start)
+
+    def region(
+        section: Section, first: int, last: int, start: int, end: int, around: Titles
+    ) -> Region:
+        return Region(section, first, last, start, end, around, size(start, end))
 
     def walk(section: Section, start: int, around: Titles) -> Iterator[Region]:
         # `start` is before the section's own when a heading above it has nothing else to go with,
@@ -135,7 +152,7 @@ def regions(
         limit = min(target, room - contexts.fit(around)[1])
         children = section.children
         if not children or size(start, section.end) <= limit:
-            yield Region(section, section.first, section.last, start, section.end, around)
+            yield region(section, section.first, section.last, start, section.end, around)
             return
         opening = children[0]
         worth_a_chunk = size(start, opening.start) >= CRUMB and bool(
@@ -143,7 +160,7 @@ def regions(
         )
         if worth_a_chunk and (size(start, opening.end) > target or len(children) == 1):
             end = opening.start
-            yield Region(section, section.first, opening.first, start, end, around)
+            yield region(section, section.first, opening.first, start, end, around)
             start, around = end, section.path
         inner = min(target, room - contexts.fit(section.path)[1])
         group: list[Section] = []
@@ -161,6 +178,6 @@ def regions(
 
     def flush(section: Section, group: list[Section], start: int, around: Titles) -> Region:
         only = group[0] if len(group) == 1 and start == group[0].start else section
-        return Region(only, group[0].first, group[-1].last, start, group[-1].end, around)
+        return region(only, group[0].first, group[-1].last, start, group[-1].end, around)
 
     yield from walk(root, root.start, ())

@@ -57,6 +57,7 @@ class Counter:
     def __init__(self, name: str) -> None:
         self.vocabulary: Vocabulary = vocabulary(name)
         self.safe = SafePoints(self.vocabulary.family)
+        self._encode = self.vocabulary.encoding._core_bpe.encode_ordinary
         self._known: dict[str, int] = {}
         self._seen = 0
         self._stems: npt.NDArray[np.int32] | None = None
@@ -115,7 +116,12 @@ class Counter:
         if known is None:
             if len(self._known) >= _CACHE_SIZE:
                 self._known.clear()
-            known = self._known[text] = len(self.encode(text))
+            try:
+                # For a few characters, a list of tokens is made faster than an array.
+                known = len(self._encode(text))
+            except UnicodeEncodeError:
+                known = len(self.encode(text))
+            self._known[text] = known
         return known
 
 
@@ -261,7 +267,7 @@ class TokenMap:
         """How many tokens of the whole text end at or before `position`."""
         return bisect_right(self._view, position)
 
-    def indices(self, positions: Sequence[int]) -> list[int]:
+    def indices(self, positions: Sequence[int] | npt.NDArray[np.int32]) -> list[int]:
         """`index` for many positions at once, which are in order."""
         found: list[int] = []
         if len(positions) <= _FEW_PLACES:
@@ -326,7 +332,7 @@ class TokenMap:
     def _count_joined(self, prefix: str, start: int, end: int) -> int:
         joint = prefix[-1] + self.text[start : start + 1]
         if not self._surrogates and len(joint) == 2 and self._safe.is_safe(joint, 1):
-            return self._counter.count(prefix) + self.count(start, end)
+            return self._counter.count(prefix) + self._count(start, end)
         head_end = None if self._surrogates else self._safe.first(self.text, start, end)
         if head_end is None:
             return self._counter.count(prefix + self.text[start:end])

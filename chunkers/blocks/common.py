@@ -90,10 +90,12 @@ def complete(
     out: list[Block] = []
     position = 0
     for block in blocks:
-        if block.start > position and _INK.search(text, position, block.start):
-            out.extend(fill(position, block.start))
+        start, end = block.start, block.end
+        if start > position and _INK.search(text, position, start):
+            out.extend(fill(position, start))
         out.append(block)
-        position = max(position, block.end)
+        if end > position:
+            position = end
     if _INK.search(text, position):
         out.extend(fill(position, len(text)))
     return out

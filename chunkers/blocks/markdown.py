@@ -7,13 +7,14 @@ the source; they become character offsets only where the text is not ASCII.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from chunkers.blocks.common import complete, encodable, paragraphs
 from lineage import Block
+from lineage.records import new_block
 
 _DEPTH = 64
 """Containers nested deeper are read (their text is covered) but get no blocks of their own."""
@@ -42,7 +43,7 @@ def scan_markdown(text: str) -> list[Block]:
         ends.append(end)
         if kind == "markup" and text.startswith("<!--", start) and text.endswith("-->", start, end):
             kind = "comment"
-        blocks.append(Block(kind, start, end, level, None, None, locator))
+        blocks.append(new_block(kind, start, end, level, locator))
     return complete(text, blocks, lambda a, b: _gap(text, a, b))
 
 
@@ -163,13 +164,15 @@ _VALUED: dict[str, tuple[str, Callable[[Any], tuple[int | None, str | None]]]] =
 }
 
 
-def _characters(source: str, raw: Sequence[_Raw]) -> Sequence[tuple[int, int]]:
+def _characters(source: str, raw: Sequence[_Raw]) -> Iterable[tuple[int, int]]:
     if source.isascii():
-        return [(start, end) for _, start, end, _, _ in raw]
-    data = np.frombuffer(source.encode(), dtype=np.uint8)
+        return ((start, end) for _, start, end, _, _ in raw)
+    data = np.frombuffer(source.encode(), np.int8)
     # A character's continuation bytes come after its first; a byte offset less the number of
     # continuation bytes before it is a character offset.
-    continuation = np.flatnonzero((data & 0xC0) == 0x80)
-    offsets = np.array([(start, end) for _, start, end, _, _ in raw], dtype=np.int64).reshape(-1, 2)
-    offsets -= np.searchsorted(continuation, offsets)
-    return [(start, end) for start, end in offsets.tolist()]
+    continuation = np.flatnonzero(data < -64)
+    starts = np.array([block[1] for block in raw], np.int64)
+    ends = np.array([block[2] for block in raw], np.int64)
+    starts -= np.searchsorted(continuation, starts)
+    ends -= np.searchsorted(continuation, ends)
+    return zip(starts.tolist(), ends.tolist(), strict=True)
