@@ -96,7 +96,7 @@ def walk_jsonl(text: str) -> Walk:
         if start == end:
             continue
         blocks.append(Block("record", start, end, None, None, None, f"line {number}"))
-        walk = _walk(text, start, end, "$", _DEPTH if end - start > _LONG else 0)
+        walk = _walk(text, start, end, "$", levels=_DEPTH if end - start > _LONG else 0)
         depth, balanced = max(depth, walk.depth), balanced and walk.balanced
         blocks += walk.blocks
     return Walk(complete(text, blocks), depth, balanced)
