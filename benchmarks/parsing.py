@@ -28,12 +28,14 @@ from pathlib import Path
 from typing import Any
 
 FORMATS = {
-    "html": "html", "pdf": "pdf", "docx": "docx", "pptx": "pptx", "xlsx": "xlsx", "xls": "xls",
-    "ods": "ods", "odt": "odt", "odp": "odp", "rtf": "rtf", "epub": "epub", "eml": "eml",
+    "md": "markdown", "txt": "text", "html": "html", "pdf": "pdf", "docx": "docx",
+    "pptx": "pptx", "xlsx": "xlsx", "xls": "xls", "ods": "ods",
+    "odt": "odt", "odp": "odp", "rtf": "rtf", "epub": "epub", "eml": "eml",
     "msg": "msg", "mbox": "mbox", "org": "org", "rst": "rst", "doc": "doc", "ppt": "ppt",
 }  # fmt: skip
 MEDIA = {
-    "html": "text/html", "pdf": "application/pdf", "rtf": "application/rtf",
+    "markdown": "text/markdown", "text": "text/plain", "html": "text/html",
+    "pdf": "application/pdf", "rtf": "application/rtf",
     "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
     "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
@@ -235,8 +237,9 @@ def compare(corpus: Path, types: list[str], sample: int | None) -> list[str]:
         "| type | files | parser | characters | headings | tables | pages | failed | MB/s |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for format in types:
-        paths = sorted(str(p) for p in corpus.rglob(f"*.{format}") if p.is_file())
+    for suffix in types:
+        format = FORMATS[suffix]
+        paths = sorted(str(p) for p in corpus.rglob(f"*.{suffix}") if p.is_file())
         if sample and len(paths) > sample:
             paths = paths[:: len(paths) // sample][:sample]
         if not paths:
@@ -249,11 +252,11 @@ def compare(corpus: Path, types: list[str], sample: int | None) -> list[str]:
                 timeout=SECONDS * (len(paths) + 5),
             )  # fmt: skip
             if done.returncode:
-                lines.append(f"| {format} | {len(paths)} | {candidate} | crashed | | | | | |")
+                lines.append(f"| {suffix} | {len(paths)} | {candidate} | crashed | | | | | |")
                 continue
             row = json.loads(done.stdout.splitlines()[-1])
             lines.append(
-                f"| {format} | {row['files']} | {candidate} | {row['chars']:,} | "
+                f"| {suffix} | {row['files']} | {candidate} | {row['chars']:,} | "
                 f"{row['headings']:,} | {row['tables']:,} | {row['pages']:,} | {row['failed']} | "
                 f"{row['mb_per_second']:.2f} |"
             )

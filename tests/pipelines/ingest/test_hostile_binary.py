@@ -19,9 +19,10 @@ from pipelines.ingest.parsers.base import Limits
 from pipelines.ingest.work import ParseItem, parse_pool
 from pipelines.pool import Failure
 
-pytestmark = [needs_data, pytest.mark.slow]
+# One worker for all: the files are parsed once.
+pytestmark = [needs_data, pytest.mark.slow, pytest.mark.xdist_group("hostile binary")]
 
-SECONDS = 10.0
+SECONDS = 40.0
 """Longest that one file may take, on a busy machine."""
 FOLDERS = ("html", "rtf", "docx", "xlsx", "odt", "epub", "pptx", "pdf", "eml", "zip", "encrypted")
 OPTIONAL = {"encrypted/user_pw.pdf", "encrypted/owner_only.pdf", "encrypted/agile.docx"}

@@ -18,6 +18,9 @@ from pipelines.load.lancedb import LanceSink
 from pipelines.load.search import search
 from pipelines.load.sink import Replace, SetAcl
 
+# One worker for all: the index is made once.
+pytestmark = pytest.mark.xdist_group("load access")
+
 # Names that try to break out of a literal, mixed with some that often meet.
 NAMES = st.one_of(
     st.sampled_from(["a", "b", "c", "A", "a ", "o'brien", "'", "''", "\\", "\\'", "a' OR '1'='1"]),

@@ -12,6 +12,9 @@ from lineage import Acl, ConfigError, Principal
 from pipelines.config import SinkConfig
 from pipelines.load.search import search
 
+# One worker for all: the index is made once.
+pytestmark = pytest.mark.xdist_group("load search")
+
 ANYONE = Principal()
 PUBLIC = Acl.public()
 

@@ -53,6 +53,11 @@ def _sleep(seconds: float) -> str:
     return f"slept {seconds}"
 
 
+def _woken_at(seconds: float) -> float:
+    time.sleep(seconds)
+    return time.monotonic()  # of the machine, the same in every process
+
+
 def _spin(_: Any) -> None:
     # The interpreter is held by native code: no signal handler of Python would ever run.
     ctypes.PyDLL(None).usleep(60_000_000)

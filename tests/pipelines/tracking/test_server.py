@@ -139,7 +139,7 @@ def test_a_run_ends_in_bounded_time_without_mlflow(
     summary = project.transform()
     worked = time.monotonic() - start
     (note,) = summary.notes
-    assert time.monotonic() - start - worked < 16
+    assert time.monotonic() - start - worked < 60
     assert f"the run could not be logged to MLflow at {uri}: " in note
     assert "gristmill publish" in note
     assert summary.mlflow_run_id("default") is None

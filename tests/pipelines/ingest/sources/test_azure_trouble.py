@@ -90,11 +90,11 @@ def test_a_service_that_stays_busy_is_given_up_in_seconds(service: Proxy, contai
     error, seconds = trouble(opened)
     assert isinstance(error, SourceUnavailable)
     assert "does not answer: 503 ServerBusy; check the network" in str(error)
-    assert seconds < 15
+    assert seconds < 45
     started = time.monotonic()
     with pytest.raises(FetchError) as caught:
         opened.fetch(last.key, last.version)
-    assert (caught.value.error_class, time.monotonic() - started < 15) == ("transient_io", True)
+    assert (caught.value.error_class, time.monotonic() - started < 45) == ("transient_io", True)
 
 
 def test_a_service_that_stays_throttled_is_given_up_in_seconds(
@@ -209,7 +209,7 @@ def test_nobody_listens(azurite: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(error, SourceUnavailable)
     assert "does not answer" in str(error)
     assert len(str(error)) < 500
-    assert seconds < 15
+    assert seconds < 45
 
 
 def test_tags_that_may_not_be_listed_are_done_without(

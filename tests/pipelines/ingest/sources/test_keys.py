@@ -76,9 +76,9 @@ def test_twins_in_one_folder_stay_apart() -> None:
 
 
 def test_many_decomposed_names_take_no_more_than_their_number() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     assert len(set(keys.component_keys(f"{NFD}{n}" for n in range(20_000)).values())) == 20_000
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_exact_keys_keep_names_apart_that_only_look_alike() -> None:

@@ -246,7 +246,7 @@ def test_what_is_no_regular_file_is_rejected_and_never_opened(tmp_path: Path) ->
     assert "a FIFO; only regular files are read" in found["fifo"].problem[1]
     for key in ("fifo", "socket"):
         assert refusal(tmp_path, key, found[key].version) in ("unsupported", "transient_io")
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     server.close()
 
 

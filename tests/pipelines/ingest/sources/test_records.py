@@ -135,9 +135,9 @@ def test_quotes_that_never_close_are_read_in_linear_time(tmp_path: Path) -> None
     path = tmp_path / "t.csv"
     path.write_text("id,text\n" + "".join(f'{n},"x{"" if n % 2 else chr(34)}\n'
                                           for n in range(20_000)))  # fmt: skip
-    started = time.monotonic()
+    started = time.process_time()
     listed = list(records(path).list())
-    assert time.monotonic() - started < 20
+    assert time.process_time() - started < 20
     assert sum(one.problem is None for one in listed) >= 10_000
 
 
