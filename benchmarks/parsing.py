@@ -4,8 +4,8 @@
 
 For every type, the default parser of the registry, `unstructured`, and whatever other libraries
 are installed read the same files, each in a process of its own. Characters are those that are not
-whitespace; MB/s is input read per second of CPU time, the first file read once beforehand to keep
-imports out; a failure is an exception or no text at all. `--write` puts the table into
+whitespace; MB/s is input read per second of CPU time, each file read twice and the better time
+taken, so that what a library imports on the way is left out; a failure is an exception or no text at all. `--write` puts the table into
 docs/parsing.md.
 """
 
@@ -214,12 +214,17 @@ def measure(candidate: str, format: str, paths: list[str]) -> dict[str, Any]:
         try:
             text, headings, tables, pages = read(data, path, format)
             reason = None if text.strip() else "no text"
+            first = time.process_time()
+            if first - start < 1:  # libraries load parts of themselves when a file needs them
+                read(data, path, format)
+                start = max(start, first - (time.process_time() - first))
         except Exception as error:
             text, headings, tables, pages = "", 0, 0, 0
             reason = f"{type(error).__name__}: {error}"[:160]
+            first = time.process_time()
         finally:
             signal.alarm(0)
-        seconds += time.process_time() - start
+        seconds += first - start
         if reason:
             total["failed"] += 1
             total["failures"].append((Path(path).name, reason))

@@ -278,7 +278,12 @@ def record_dict(record: Any) -> dict[str, Any]:
     return {name: _plain(getattr(record, name)) for name in record.__dataclass_fields__}
 
 
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
 def _plain(value: Any) -> Any:
+    if type(value) in _SCALARS:  # nearly all are, and abstract classes are slow to ask
+        return value
     if hasattr(value, "__dataclass_fields__"):
         return record_dict(value)
     if isinstance(value, Mapping):
