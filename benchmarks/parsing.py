@@ -4,9 +4,9 @@
 
 For every type, the default parser of the registry, `unstructured`, and whatever other libraries
 are installed read the same files, each in a process of its own. Characters are those that are not
-whitespace; MB/s is input read per second of CPU time, each file read twice and the better time
-taken, so that what a library imports on the way is left out; a failure is an exception or no text at all. `--write` puts the table into
-docs/parsing.md.
+white space; MB/s is input read per second of CPU time, each file read twice and the better time
+taken, so that what a library imports on the way is left out; a failure is an exception or no text
+at all. `--write` puts the table into docs/parsing.md.
 """
 
 from __future__ import annotations
