@@ -46,6 +46,13 @@ if [ ! -e .venv ]; then
 fi
 
 echo "setup: installing the locked dependencies (about 2 GB on disk; a few minutes the first time)"
+# A sign of life, since the installers are quiet. `sleep` outlives the loop, so it gets no stream that
+# somebody may wait for the end of.
+(while sleep 30 </dev/null >/dev/null 2>&1; do
+    echo "setup: still at it, $(($(date +%s) - started)) s"
+done) &
+ticker=$!
+trap 'kill $ticker 2>/dev/null || true' EXIT
 if has_uv; then
     # Like pip does: otherwise the first imports, or where bytecode is not written all of them, take
     # several times as long.
