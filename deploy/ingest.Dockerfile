@@ -16,7 +16,8 @@ COPY requirements.lock pyproject.toml README.md LICENSE ./
 COPY lineage lineage
 COPY chunkers chunkers
 COPY pipelines pipelines
-RUN /opt/gristmill/bin/pip install --constraint requirements.lock '.[ingest,azure,unstructured]'
+ARG EXTRAS=ingest,azure,unstructured,openlineage
+RUN /opt/gristmill/bin/pip install --constraint requirements.lock ".[${EXTRAS}]"
 # The language model that unstructured would otherwise fetch at run time. An empty SPACY_MODEL leaves
 # it out; a rule-based stand-in is used then, and the documents' `parser` column says so.
 ARG SPACY_MODEL=en_core_web_sm-3.8.0

@@ -16,7 +16,8 @@ COPY requirements.lock pyproject.toml README.md LICENSE ./
 COPY lineage lineage
 COPY chunkers chunkers
 COPY pipelines pipelines
-RUN /opt/gristmill/bin/pip install --constraint requirements.lock '.[transform,azure]'
+ARG EXTRAS=transform,azure,openlineage
+RUN /opt/gristmill/bin/pip install --constraint requirements.lock ".[${EXTRAS}]"
 
 FROM ${PYTHON}
 RUN useradd --uid 10001 --no-create-home --home-dir /tmp gristmill

@@ -149,3 +149,16 @@ def test_links_between_pages_lead_somewhere(path: Path) -> None:
         ):
             broken.append(link)
     assert broken == []
+
+
+@pytest.mark.parametrize("recipe", sorted(path.name for path in ROOT.glob("deploy/*.Dockerfile")))
+def test_container_recipes_install_extras_that_there_are(recipe: str) -> None:
+    text = (ROOT / "deploy" / recipe).read_text()
+    found = re.search(r"ARG EXTRAS=(\S+)|'\.\[([\w,-]+)\]'", text)
+    assert found is not None
+    extras = set((found[1] or found[2]).split(","))
+    assert extras <= set(PROJECT["optional-dependencies"])
+    assert recipe.removesuffix(".Dockerfile") in extras
+    for folder in ("lineage", "chunkers", "pipelines"):
+        assert f"COPY {folder} {folder}" in text
+    assert "USER 10001" in text
