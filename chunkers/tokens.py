@@ -68,6 +68,11 @@ class Counter:
         """The faster encoder, when it is installed."""
         return fast_encoder(self.vocabulary)
 
+    def hurry(self) -> None:
+        """Load the faster encoder now, where it is installed, and use it from here on."""
+        self._seen = FAST_FROM + 1
+        self.fast  # noqa: B018 - loading it is the point
+
     def encode(self, text: str) -> npt.NDArray[np.uint32]:
         """The tokens of `encode_ordinary(text)`. Never raises: lone surrogates count as U+FFFD."""
         self._seen += len(text)

@@ -82,6 +82,10 @@ def new_record(
     inputs: Sequence[Mapping[str, Any]] = (),
     configuration: Mapping[str, Any] | None = None,
     policy: Mapping[str, Any] | None = None,
+    parent: str | None = None,
+    series: Mapping[str, Sequence[Sequence[float]]] | None = None,
+    artifacts: Sequence[Mapping[str, str]] = (),
+    interrupted: bool = False,
 ) -> dict[str, Any]:
     """A run's record, as `record_run` keeps it.
 
@@ -100,6 +104,10 @@ def new_record(
         inputs: the tables read: mappings with `name`, `uri` and `version` (of the Delta table).
         configuration: the whole configuration, without secrets.
         policy: the chunking policy.
+        parent: the `run_key` of the run that this one is part of; it has to be logged before.
+        series: metric → (step, value) pairs.
+        artifacts: files of the lake: mappings with `path`, its name in MLflow, and `uri`.
+        interrupted: whether it was ended before its end; it is then not `failed`.
     """
     return {
         "format": 1,
@@ -118,6 +126,10 @@ def new_record(
         "inputs": [dict(entry) for entry in inputs],
         "configuration": dict(configuration or {}),
         "policy": dict(policy or {}),
+        "parent": parent,
+        "series": {name: [list(point) for point in each] for name, each in (series or {}).items()},
+        "artifacts": [dict(entry) for entry in artifacts],
+        "interrupted": interrupted,
     }
 
 

@@ -12,6 +12,7 @@ import math
 import os
 import re
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -191,9 +192,11 @@ def log_run(client: MlflowClient, experiment: str, record: Mapping[str, Any]) ->
     for start in range(0, len(params), _PARAMS_PER_BATCH):
         client.log_batch(run_id, params=params[start : start + _PARAMS_PER_BATCH])
     metrics = [Metric(key, value, ended, 0) for key, value in figures(record).items()]
+    metrics += [Metric(key, value, ended, step) for key, step, value in steps(record)]
     for start in range(0, len(metrics), _METRICS_PER_BATCH):
         client.log_batch(run_id, metrics=metrics[start : start + _METRICS_PER_BATCH])
-    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags(record).items()])
+    values = {**tags(record), **_parent(client, experiment, record)}
+    client.log_batch(run_id, tags=[RunTag(key, value) for key, value in values.items()])
     datasets = list(_datasets(record))
     if datasets:
         client.log_inputs(run_id, datasets=datasets)
@@ -201,9 +204,55 @@ def log_run(client: MlflowClient, experiment: str, record: Mapping[str, Any]) ->
         if record[part]:
             client.log_dict(run_id, record[part], f"{part}.json")
     client.log_dict(run_id, dict(record), "run.json")
-    client.set_terminated(run_id, "FAILED" if record["failed"] else "FINISHED", ended)
+    for entry in record.get("artifacts", ()):
+        _log_file(client, run_id, entry)
+    client.set_terminated(run_id, status(record), ended)
     client.set_tag(run_id, _COMPLETE, "true")
     return run_id, False
+
+
+def status(record: Mapping[str, Any]) -> str:
+    """How MLflow calls the run's end."""
+    if record.get("interrupted"):
+        return "KILLED"
+    return "FAILED" if record["failed"] else "FINISHED"
+
+
+def steps(record: Mapping[str, Any]) -> Iterator[tuple[str, int, float]]:
+    """The record's series as (metric, step, value); only finite numbers."""
+    for name, points in record.get("series", {}).items():
+        for step, value in points:
+            if value is not None and math.isfinite(value):
+                yield valid_key(name), int(step), float(value)
+
+
+def _parent(client: MlflowClient, experiment: str, record: Mapping[str, Any]) -> dict[str, str]:
+    """The tag by which MLflow nests a run in another.
+
+    Raises:
+        RuntimeError: the other one is not in MLflow.
+    """
+    key = record.get("parent")
+    if not key:
+        return {}
+    found = client.search_runs(
+        [experiment], filter_string=f"tags.`{_KEY}` = '{key}'", max_results=1
+    )
+    if not found:
+        raise RuntimeError("the run that this one is part of is not logged yet")
+    return {"mlflow.parentRunId": found[0].info.run_id}
+
+
+def _log_file(client: MlflowClient, run_id: str, entry: Mapping[str, str]) -> None:
+    """Upload a file of the lake under its name in MLflow."""
+    from pipelines.storage import Storage
+
+    folder, _, name = entry["uri"].rpartition("/")
+    place, _, shown = entry["path"].rpartition("/")
+    with tempfile.TemporaryDirectory() as temporary:
+        local = Path(temporary, shown)
+        local.write_bytes(Storage.from_uri(folder).read_bytes(name))
+        client.log_artifact(run_id, str(local), place or None)
 
 
 def parameters(record: Mapping[str, Any]) -> dict[str, str]:

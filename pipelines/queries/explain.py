@@ -47,7 +47,7 @@ def explain(
         TerminalError: the file cannot be parsed, or has no text to chunk.
     """
     chosen = [config.strategy(strategy)] if strategy else list(config.strategies)
-    subject = _subject(config, target, with_text=chunks)
+    subject = subject_of(config, target, with_text=chunks)
     facts = asdict(subject.facts)
     return {
         "target": target,
@@ -114,7 +114,13 @@ def _sizes_and_chunks(strategy: StrategyConfig, subject: Subject, chunks: bool) 
     }
 
 
-def _subject(config: Config, target: str, *, with_text: bool) -> Subject:
+def subject_of(config: Config, target: str, *, with_text: bool) -> Subject:
+    """The document that `target` means, from the lake, or as ingest would make it of a file.
+
+    Raises:
+        ConfigError: it is neither a document of the lake nor a file.
+        TerminalError: it would be rejected, or its text is not there.
+    """
     row = find_document(config, target)
     path = Path(target)
     if row is None and not path.is_file():

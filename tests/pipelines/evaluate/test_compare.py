@@ -1,0 +1,287 @@
+"""Strategies compared from the command line: ranked, kept, reused, logged, rebuilt."""
+
+from __future__ import annotations
+
+import json
+import socket
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from compare_tools import HOSTILE, set_up
+
+from lineage.errors import ConfigError
+from pipelines.config import load_config
+from pipelines.evaluate import compare as comparing
+from pipelines.evaluate.compare import choose, compare
+from pipelines.evaluate.publish import publish, report_folder
+from pipelines.evaluate.records import strategy_from_parameters
+from pipelines.evaluate.work import evaluate_unit
+from pipelines.tracking import pending
+
+pytestmark = pytest.mark.xdist_group("mlflow")
+
+
+class Links(HTMLParser):
+    """What a page would load or run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loads: list[tuple[str, str]] = []
+        self.scripts = 0
+        self.handlers: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.scripts += tag == "script"
+        for name, value in attrs:
+            if name in ("src", "href", "srcset", "data", "action", "poster"):
+                self.loads.append((tag, value or ""))
+            if name.startswith("on"):
+                self.handlers.append(name)
+
+
+@pytest.fixture
+def config(project: Any) -> Any:
+    return load_config(set_up(project))
+
+
+def test_a_comparison_from_the_command_line(project: Any) -> None:
+    path = set_up(project)
+    code, value, error = project.command("compare", str(path), "--workers", "2", "--json")
+    assert code == 0, error
+    assert value["best"] == "base"
+    by_name = {each["name"]: each for each in value["strategies"]}
+    assert by_name.keys() == {"base", "fixed-24"}
+    assert by_name["base"]["objective"]["mean"] > by_name["fixed-24"]["objective"]["mean"]
+    assert not by_name["fixed-24"]["level_with_best"]
+    assert by_name["base"]["metrics"]["negative_query_rate"] == 1
+    assert not any(each["reused"] for each in value["strategies"])
+    assert value["problems_by_kind"] == {}
+
+    page = Path(value["report"]).read_text("utf-8")
+    assert len(page.encode()) < 5_000_000
+    assert HOSTILE not in page
+    links = Links()
+    links.feed(page)
+    assert [load for load in links.loads if not load[1].startswith("#")] == []
+    assert (links.scripts, links.handlers) == (1, [])
+    assert "default-src 'none'" in page
+
+    code, again, error = project.command("compare", str(path), "--json")
+    assert code == 0, error
+    assert all(each["reused"] for each in again["strategies"])
+    assert [each["objective"] for each in again["strategies"]] == [
+        each["objective"] for each in value["strategies"]
+    ]
+
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{project.root}/state/mlflow.db")
+    experiment = client.get_experiment_by_name("chunking")
+    runs = client.search_runs([experiment.experiment_id])
+    whole = client.get_run(value["mlflow_run_id"])
+    assert whole.data.tags["best_strategy"] == "base"
+    assert whole.data.metrics["strategies_done"] == 2
+    assert "report.html" in {a.path for a in client.list_artifacts(whole.info.run_id)}
+    children = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == whole.info.run_id]
+    assert {run.data.params["strategy"] for run in children} == {"base", "fixed-24"}
+    base = next(run for run in children if run.data.params["strategy"] == "base")
+    assert base.data.metrics["objective"] == pytest.approx(by_name["base"]["objective"]["mean"])
+    assert base.data.metrics["recall_at_60_tokens/markdown"] > 0
+    assert base.data.params["corpus_fingerprint"] == value["corpus_fingerprint"]
+    steps = client.get_metric_history(base.info.run_id, "recall_by_k")
+    assert sorted(point.step for point in steps) == [1, 3, 5, 10, 20]
+    (dataset,) = base.inputs.dataset_inputs
+    assert json.loads(dataset.dataset.source)["delta_version"] == 1
+    names = {a.path for a in client.list_artifacts(base.info.run_id)}
+    assert {"questions.json", "questions.parquet", "chunks.parquet", "plots"} <= names
+
+
+def test_a_script_rebuilds_the_best_strategy_from_mlflow_alone(project: Any) -> None:
+    config = load_config(set_up(project))
+    made = compare(config, choose(config))
+    publish(made, report_folder(config))
+
+    import mlflow
+
+    mlflow.set_tracking_uri(f"sqlite:///{project.root}/state/mlflow.db")
+    (best,) = mlflow.search_runs(
+        experiment_names=["chunking"],
+        filter_string="tags.`gristmill.stage` = 'compare' and params.strategy != ''",
+        order_by=["metrics.objective DESC"],
+        max_results=1,
+        output_format="list",
+    )
+    rebuilt = strategy_from_parameters(best.data.params)
+    assert rebuilt == next(s for s in choose(config) if s.name == made.ranking[0].name)
+
+    from pipelines.evaluate.chunked import chunk_corpus
+    from pipelines.evaluate.corpus import read_corpus
+
+    corpus = read_corpus(config)
+    assert corpus.fingerprint == best.data.params["corpus_fingerprint"]
+    ids = chunk_corpus(corpus, rebuilt).ids
+    assert ids == made.chunks(rebuilt.name)["chunk_id"].to_pylist()
+    project.settings["strategies"] = [
+        {
+            "name": rebuilt.name,
+            "encoding": rebuilt.encoding,
+            "max_tokens": rebuilt.max_tokens,
+            "policy": rebuilt.policy.as_value(),
+        }
+    ]
+    project.transform()
+    assert sorted(ids) == sorted(row["chunk_id"] for row in project.chunks(rebuilt.name))
+
+
+def test_a_strategy_that_fails_does_not_stop_the_others(
+    config: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(unit: Any) -> str:
+        if unit.strategy.name == "base":
+            raise RuntimeError("no memory left")
+        return evaluate_unit(unit)
+
+    monkeypatch.setattr("pipelines.evaluate.work.evaluate_unit", failing)
+    made = compare(config, choose(config))
+    assert "no memory left" in made.failed["base"]
+    assert [r.name for r in made.ranking] == ["fixed-24"]
+    outcome = publish(made, report_folder(config))
+    assert "no memory left" in outcome.report.read_text()
+
+    from mlflow import MlflowClient
+
+    client = MlflowClient(config.mlflow.tracking_uri)
+    experiment = client.get_experiment_by_name("chunking")
+    (failed,) = client.search_runs(
+        [experiment.experiment_id], "attributes.status = 'FAILED' and params.strategy = 'base'"
+    )
+    assert strategy_from_parameters(failed.data.params) == config.strategies[0]
+    assert failed.data.params["corpus_fingerprint"] == made.corpus.fingerprint
+
+
+def test_an_interruption_keeps_what_is_done(config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(unit: Any) -> str:
+        if unit.strategy.name != "base":
+            raise KeyboardInterrupt
+        return evaluate_unit(unit)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipelines.evaluate.work.evaluate_unit", interrupted)
+        made = compare(config, choose(config))
+    assert (made.interrupted, made.unfinished) == (True, ["fixed-24"])
+    outcome = publish(made, report_folder(config))
+    assert "was not reached" in outcome.report.read_text()
+
+    from mlflow import MlflowClient
+
+    client = MlflowClient(config.mlflow.tracking_uri)
+    experiment = client.get_experiment_by_name("chunking")
+    killed = client.search_runs([experiment.experiment_id], "attributes.status = 'KILLED'")
+    assert {run.data.params.get("strategy") for run in killed} == {None, "fixed-24"}
+    resumed = compare(config, choose(config))
+    assert resumed.reused == {"base"}
+    assert resumed.results.keys() == {"base", "fixed-24"}
+
+
+def test_changed_documents_and_questions_are_evaluated_anew(project: Any) -> None:
+    path = set_up(project)
+    config = load_config(path)
+    compare(config, choose(config))
+    project.write("harbour.md", "# The harbour\n\nIt is kept by keeper harbour0.\n")
+    project.ingest()
+    made = compare(config, choose(config))
+    assert made.reused == set()
+    assert made.resolution.counts == {"quote_not_found": 7}
+    evidence = project.root / "evidence.jsonl"
+    evidence.write_text("\n".join(evidence.read_text().splitlines()[8:]))
+    assert compare(config, choose(config)).reused == set()
+    assert compare(config, choose(config)).reused == {"base", "fixed-24"}
+    assert compare(config, choose(config), again=True).reused == set()
+
+
+def test_documents_that_change_meanwhile_fail_the_strategy(
+    config: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
+
+    def late(unit: Any) -> str:
+        return evaluate_unit(replace(unit, corpus_fingerprint="another"))
+
+    monkeypatch.setattr("pipelines.evaluate.work.evaluate_unit", late)
+    made = compare(config, choose(config, ["base"]))
+    assert "documents have changed" in made.failed["base"]
+
+
+def test_without_evidence_there_are_figures_of_the_cuts_alone(project: Any) -> None:
+    path = set_up(project)
+    del project.settings["evaluation"]["evidence"]
+    config = load_config(project.config_path)
+    made = compare(config, choose(config))
+    assert made.ranking == []
+    assert made.results["base"].metrics["coverage"] == 1
+    assert "label-free figures alone" in publish(made, report_folder(config)).report.read_text()
+    assert path.exists()
+
+
+def test_a_metric_that_no_question_has_gives_no_ranking(project: Any) -> None:
+    config = load_config(set_up(project))
+    (project.root / "evidence.jsonl").write_text('{"question": "?", "unanswerable": true}')
+    made = compare(config, choose(config))
+    assert (made.ranking, made.failed) == ([], {})
+    assert "No question has evidence" in publish(made, report_folder(config)).report.read_text()
+
+
+@pytest.mark.slow
+def test_a_server_that_is_away_costs_a_bounded_time_and_nothing_is_lost(project: Any) -> None:
+    with socket.socket() as hanging:
+        hanging.bind(("127.0.0.1", 0))
+        hanging.listen(16)
+        path = set_up(project)
+        project.settings["mlflow"]["tracking_uri"] = f"http://127.0.0.1:{hanging.getsockname()[1]}"
+        config = load_config(project.config_path)
+        made = compare(config, choose(config))
+        outcome = publish(made, report_folder(config))
+    assert outcome.mlflow_run_id is None
+    assert "gristmill publish" in outcome.notes[0]
+    assert outcome.report.exists()
+    assert len(pending(config.lake)) == 3
+    project.settings["mlflow"]["tracking_uri"] = "sqlite:///state/later.db"
+    code, value, error = project.command("publish", str(project.config_path), "--json")
+    assert (code, len(value["published"])) == (0, 3), error
+    assert path.exists()
+
+
+def test_a_deleted_experiment_is_said_and_the_runs_are_kept(project: Any) -> None:
+    from mlflow import MlflowClient
+
+    config = load_config(set_up(project))
+    client = MlflowClient(config.mlflow.tracking_uri)
+    client.delete_experiment(client.create_experiment("chunking"))
+    made = compare(config, choose(config, ["base"]))
+    outcome = publish(made, report_folder(config))
+    assert "deleted" in outcome.notes[0]
+    assert len(pending(config.lake)) == 2
+
+
+def test_a_report_folder_that_is_not_writable_is_said_before_the_work(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = set_up(project)
+    (project.root / "taken").write_text("a file")
+    config = load_config(path)
+    with pytest.raises(ConfigError, match="reports cannot be written"):
+        report_folder(config, project.root / "taken" / "reports")
+    monkeypatch.setattr(comparing, "read_snapshot", None)
+    code, value, _ = project.command(
+        "compare", str(path), "--report", str(project.root / "taken"), "--json"
+    )
+    assert code == 2
+    assert "--report" in value["error"]["message"]
+
+
+def test_names_that_are_not_strategies_are_refused(config: Any) -> None:
+    with pytest.raises(ConfigError, match="fixed-24"):
+        choose(config, ["fixed-42"])
+    assert [s.name for s in choose(config, ["fixed-24"])] == ["fixed-24"]
