@@ -14,6 +14,7 @@ from pipelines.cli.output import emit_json, print_note, print_title, printable
 from pipelines.progress import styled
 
 if TYPE_CHECKING:
+    from pipelines.config import Config
     from pipelines.queries.view import Cut, View
 
 _TINTS = (17, 58, 22, 53, 54, 23)
@@ -49,29 +50,35 @@ def command(
 
     loaded = open_config(config)
     found = view(loaded, document, strategies)
-    if as_json:
-        emit_json(_value(found))
-        return 0
-    if as_text:
+    if as_text and not as_json:
         for cut in found.cuts:
             _print(found, cut)
         return 0
+    path = None if as_json and output is None else _write(loaded, found, output)
+    if as_json:
+        emit_json({**_value(found), "page": None if path is None else str(path)})
+    elif path is not None:
+        click.echo(f"Page: {path}")
+        if output is None and sys.stdout.isatty():
+            import webbrowser
+
+            webbrowser.open(path.as_uri())
+    return 0
+
+
+def _write(config: Config, found: View, output: Path | None) -> Path:
+    """Write the page to `output`, or where reports go."""
     from pipelines.evaluate.publish import report_folder, write_whole
     from pipelines.evaluate.report.single import single_page
 
     page = single_page(found).encode("utf-8", "replace")
     if output is None:
         name = "".join(c if c.isalnum() or c in "._-" else "-" for c in found.key)[-80:]
-        path = report_folder(loaded) / f"view-{name}.html"
+        path = report_folder(config) / f"view-{name}.html"
     else:
         path = output.absolute()
     write_whole(path, page)
-    click.echo(f"Page: {path}")
-    if output is None and sys.stdout.isatty():
-        import webbrowser
-
-        webbrowser.open(path.as_uri())
-    return 0
+    return path
 
 
 def _value(found: View) -> dict[str, Any]:

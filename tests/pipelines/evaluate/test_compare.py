@@ -46,6 +46,7 @@ def config(project: Any) -> Any:
     return load_config(set_up(project))
 
 
+@pytest.mark.slow
 def test_a_comparison_from_the_command_line(project: Any) -> None:
     path = set_up(project)
     code, value, error = project.command("compare", str(path), "--workers", "2", "--json")
@@ -98,6 +99,7 @@ def test_a_comparison_from_the_command_line(project: Any) -> None:
     assert {"questions.json", "questions.parquet", "chunks.parquet", "plots"} <= names
 
 
+@pytest.mark.slow
 def test_a_script_rebuilds_the_best_strategy_from_mlflow_alone(project: Any) -> None:
     config = load_config(set_up(project))
     made = compare(config, choose(config))
