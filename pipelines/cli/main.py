@@ -20,7 +20,7 @@ VERBS: dict[str, str] = {
     "load": "Bring the sinks up to the chunk tables.",
     "status": "Say what is in the lake and how far each stage is behind.",
     "explain": "Say which rule of the policy decides about a document, and why.",
-    "view": "Show a document with its chunks in colour, strategies side by side.",
+    "view": "Show the chunks of a document in colour, side by side.",
     "trace": "Show where a chunk came from and what made it.",
     "impact": "Show what came of a document, as far as the sinks.",
     "search": "Search the chunks that a user or group may read.",
