@@ -47,6 +47,8 @@ class RunOptions:
     """Let deletions through that the guard would hold back."""
     retry_rejects: bool = False
     """Try rejected documents again although nothing about them has changed."""
+    reparse: str | None = None
+    """Parse again what this parser has parsed; empty for every parser that has changed since."""
     batch: int | None = None
     """Documents in a batch, in place of the configuration's `batch.documents`."""
     progress: Progress = field(default_factory=NullProgress, compare=False)

@@ -76,6 +76,7 @@ def run_stages(
     verify_hash: bool = False,
     allow_deletes: bool = False,
     retry_rejects: bool = False,
+    reparse: str | None = None,
 ) -> int:
     """Run `stages` one after the other and print their summary; returns the exit code."""
     from pipelines.arrow import give_memory_back
@@ -97,6 +98,7 @@ def run_stages(
         verify_hash=verify_hash,
         allow_deletes=allow_deletes,
         retry_rejects=retry_rejects,
+        reparse=reparse,
         progress=open_progress(quiet=quiet or as_json),
     )
     started = time.monotonic()

@@ -40,6 +40,8 @@ class Action:
     """Row of the known state, or null for a document never seen or deleted since."""
     rights: bool = False
     """Whether the rights of a known document are no longer the known ones."""
+    reparse: bool = False
+    """Whether to parse it even if its bytes are the known ones."""
 
     @property
     def urgency(self) -> tuple[int, bool]:
@@ -156,6 +158,7 @@ def plan_source(
     parser_changed: Callable[[ParserInfo], bool],
     verify_hash: bool = False,
     retry_rejects: bool = False,
+    reparse: Callable[[ParserInfo], bool] = lambda _: False,
     failure: Callable[[], str | None] = lambda: None,
     forgotten: Collection[str] = (),
 ) -> Plan:
@@ -169,6 +172,7 @@ def plan_source(
         parser_changed: whether a parser that rejected a document has changed since.
         verify_hash: fetch every document, trusting no version.
         retry_rejects: fetch every rejected document again.
+        reparse: whether what a parser has parsed is to be parsed again.
         failure: called after the listing was read; says why it is incomplete, if it is.
         forgotten: ids of documents that are to stay away.
     """
@@ -192,11 +196,13 @@ def plan_source(
                 unreadable.append(f"{listed.key} ({listed.acl.origin})")
         row = known.index.get(identifier)
         kind = _decide(listed, row, known, parser_changed, verify_hash, retry_rejects)
-        if kind is None:
+        again = row is not None and not listed.problem and _parsed_by(known, row, reparse)
+        if kind is None and not again:
             count["unchanged"] += 1
         else:
             rights = row is not None and known.rights_differ(row, listed)
-            actions.append(Action(kind, source, identifier, listed, row, rights))
+            kind = "fetch" if again or kind is None else kind
+            actions.append(Action(kind, source, identifier, listed, row, rights, again))
     missing = [identifier for identifier in known.index if identifier not in seen]
     problem = failure()
     reason = guard.holds(
@@ -242,6 +248,11 @@ def plan_source(
 def _repeated(listed: Listed, number: int) -> Listed:
     message = f"another document of the source has the key {listed.key!r}; make keys distinct"
     return replace(listed, key=f"{listed.key}#repeated-{number}", problem=("malformed", message))
+
+
+def _parsed_by(known: Known, row: int, reparse: Callable[[ParserInfo], bool]) -> bool:
+    parser = known.parser[row]
+    return parser is not None and reparse(parser)
 
 
 def _decide(

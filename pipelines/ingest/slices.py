@@ -199,6 +199,8 @@ class SliceIngest:
         known = self._known(action)
         if known is None or known["content_seq"] is None or known["content_sha256"] != sha256:
             return False
+        if action.reparse:
+            return False
         assert action.listed is not None
         listed = action.listed
         rights_differ = known["acl"]["fingerprint"] != listed.acl.fingerprint or dict(

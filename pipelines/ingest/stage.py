@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -212,6 +212,7 @@ def _plan(source: SourceConfig, sources: Sources, config: Config, options: RunOp
         parser_changed=_ParserChanged(),
         verify_hash=options.verify_hash,
         retry_rejects=options.retry_rejects,
+        reparse=_reparse(options.reparse),
         failure=lambda: listing.problem,
         forgotten=sources.forgotten,
     )
@@ -242,8 +243,24 @@ class _Listing:
             self.problem = f"the listing failed after {count} documents ({error})"
 
 
+def _reparse(name: str | None) -> Callable[[ParserInfo], bool]:
+    """Which parsers' documents are parsed again; see `RunOptions.reparse`.
+
+    Raises:
+        ConfigError: no parser is called so.
+    """
+    if name is None:
+        return lambda _: False
+    if not name:
+        return _ParserChanged()
+    from pipelines.ingest.parsers import registry
+
+    registry.load(name)
+    return lambda parser: parser.name == name
+
+
 class _ParserChanged:
-    """Whether the parser that rejected a document is another one by now."""
+    """Whether the parser of a document is another version by now."""
 
     def __init__(self) -> None:
         self._seen: dict[ParserInfo, bool] = {}
