@@ -92,6 +92,16 @@ class StrategyConfig:
     max_tokens: int = DEFAULT_MAX_TOKENS
     """The hard cap of a chunk in tokens, its context included."""
     policy: Policy = field(default_factory=Policy.built_in)
+    """The one in force."""
+    promoted: bool = False
+    """Whether it follows what is promoted in the lake; see `pipelines.policies`."""
+    otherwise: Policy | None = None
+    """What the configuration says by itself, when a promoted policy is in force."""
+
+    @property
+    def configured(self) -> Policy:
+        """What the configuration says by itself."""
+        return self.policy if self.otherwise is None else self.otherwise
 
     def fingerprint(self) -> str:
         """Changes when anything that decides about chunks does; the name is not part of it."""

@@ -32,6 +32,7 @@ from pipelines.config_section import Section
 from pipelines.config_serve import read_serve
 from pipelines.config_sources import URI, keep_apart, read_source, resolve
 from pipelines.config_yaml import KeyPath, YamlFile, read_yaml
+from pipelines.policies import ALIAS, follow_promoted
 
 KEYS = (
     "name", "lake", "sources", "strategies", "sinks", "mlflow", "guard", "batch", "identity",
@@ -76,6 +77,8 @@ def build_config(file: YamlFile, environ: Mapping[str, str] | None) -> Config:
     if not file.raw.get("strategies"):
         raw["strategies"] = [{"name": "default", "policy": dict(DEFAULT_POLICY)}]
     _unique(top, "strategies", strategies)
+    lake = _lake(top, folder)
+    strategies = tuple(follow_promoted(lake, strategy) for strategy in strategies)
     sources = tuple(
         top.each(
             "sources", lambda p, v: read_source(file, p, v, folder), example="[{uri: documents}]"
@@ -95,7 +98,6 @@ def build_config(file: YamlFile, environ: Mapping[str, str] | None) -> Config:
         )
     )
     _unique(top, "sinks", sinks)
-    lake = _lake(top, folder)
     mlflow = _mlflow(file, top, folder, name)
     stores = {"lake": lake, **{f"sinks[{n}].uri": sink.uri for n, sink in enumerate(sinks)}}
     if mlflow and mlflow.tracking_uri.startswith("sqlite:///"):
@@ -178,7 +180,7 @@ def _strategy(
     max_tokens: int = section.number(
         "max_tokens", DEFAULT_MAX_TOKENS, example="512", low=8, high=1_000_000, whole=True
     )
-    policy, written = _policy(section, folder, environ)
+    promoted, policy, written = _followed(section, folder, environ)
     _locate(policy.file, policy.path, lambda: policy.value.check(max_tokens))
     if raw is not None:
         raw["strategies"] = list(raw["strategies"])
@@ -188,7 +190,24 @@ def _strategy(
         encoding=encoding,
         max_tokens=max_tokens,
         policy=policy.value,
+        promoted=promoted,
     )
+
+
+def _followed(
+    section: Section, folder: Path, environ: Mapping[str, str] | None
+) -> tuple[bool, _Placed, Any]:
+    """Whether promoted policies are followed, and the policy that holds otherwise."""
+    value = section.value.get("policy")
+    if not isinstance(value, Mapping) or "alias" not in value:
+        return False, *_policy(section, folder, environ)
+    example = "policy: {alias: promoted, otherwise: policies/default.yaml}"
+    place = (*section.path, "policy")
+    inner = Section(section.file, place, value, ("alias", "otherwise"), example=example)
+    alias = inner.text("alias", example="promoted")
+    if alias != ALIAS:
+        raise inner.error("alias", f"there is one alias, {ALIAS}, not {alias!r}; write `{example}`")
+    return True, *_policy(inner, folder, environ, "otherwise")
 
 
 class _Placed:
@@ -201,20 +220,20 @@ class _Placed:
 
 
 def _policy(
-    section: Section, folder: Path, environ: Mapping[str, str] | None
+    section: Section, folder: Path, environ: Mapping[str, str] | None, key: str = "policy"
 ) -> tuple[_Placed, Any]:
-    file, path = section.file, (*section.path, "policy")
-    value = section.value.get("policy")
+    file, path = section.file, (*section.path, key)
+    value = section.value.get(key)
     if value is None:
         return _Placed(Policy.built_in(), file, path), dict(DEFAULT_POLICY)
     written = file.raw
-    for key in path:
-        written = written[key]
+    for part in path:
+        written = written[part]
     if isinstance(value, str):
         target = Path(resolve(value, folder))
         if not target.exists():
             raise section.error(
-                "policy",
+                key,
                 f"there is no file {target}. Write `policies/default.yaml` beside the config, or "
                 f"take `policy` out to use the built-in one.",
             )
@@ -222,7 +241,7 @@ def _policy(
         value, written = file.value, file.raw
     elif not isinstance(value, Mapping):
         raise section.error(
-            "policy",
+            key,
             f"must be a file or a mapping, not {value!r}; for example "
             f"`policy: policies/default.yaml` or `policy: {{default: {{chunker: structure}}}}`",
         )

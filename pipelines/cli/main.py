@@ -32,6 +32,8 @@ VERBS: dict[str, str] = {
     "compact": "Fold the tables' history, and sweep what nobody needs.",
     "feedback": "Keep what readers thought of what they found, as evidence.",
     "forget": "Erase a document from everything that was made of it.",
+    "tune": "Search a better policy on evidence; promote what held-out evidence proves.",
+    "policy": "Show promoted policies, compare two, go back to an earlier one.",
     "publish": "Send kept run records to MLflow.",
     "serve": "Answer searches over HTTP, trimmed to what each caller may read.",
     "doctor": "Check the installation, and whether a config's stores answer.",

@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chunkers.policy import Policy
+from lineage import Block, Document
+from lineage.errors import ConfigError, TerminalError
+from pipelines.config import Config, EvaluationConfig, SourceConfig, StrategyConfig
+from pipelines.evaluate.corpus import Corpus, corpus_of
+from pipelines.evaluate.evidence import Passage, Question
+from pipelines.evaluate.resolve import Found, Resolved
+from pipelines.evaluate.tune import Outcome, TuneOptions, tune
+from pipelines.evaluate.tune_space import space_of
+from pipelines.evaluate.tune_split import split
+from pipelines.policies import PolicyStore
+
+pytest.importorskip("optuna")
+pytestmark = pytest.mark.xdist_group("tune")
+
+BASE = {"default": {"chunker": "optimal", "target_tokens": 300}}
+NAMES = [f"d{n}" for n in range(10)]
+PER_DOCUMENT = 6
+
+
+def word(random_: random.Random) -> str:
+    return "".join(random_.choice("bdfgklmnprstvz") + random_.choice("aeiou") for _ in range(3))
+
+
+def document(name: str, sentences: int) -> tuple[Document, list[tuple[int, int, str]]]:
+    """A document of sentences with words of their own, and some of them to be asked for."""
+    random_ = random.Random(name)
+    parts, facts, position = [], [], 0
+    for n in range(sentences):
+        words = [word(random_) for _ in range(9)]
+        text = " ".join([*words[:4], "is", *words[4:]]).capitalize() + ". "
+        if n % max(sentences // PER_DOCUMENT, 1) == 0 and len(facts) < PER_DOCUMENT:
+            facts.append((position, position + len(text) - 1, " ".join(words[:3])))
+        parts.append(text)
+        position += len(text)
+    facts = (facts * PER_DOCUMENT)[:PER_DOCUMENT]
+    body = "".join(parts)
+    made = Document(text=body, blocks=[Block("paragraph", 0, len(body))], document_id=name)
+    return made, facts
+
+
+def evidence(sizes: dict[str, int]) -> tuple[Corpus, list[Resolved]]:
+    made = {name: document(name, size) for name, size in sizes.items()}
+    corpus = corpus_of([each for each, _ in made.values()])
+    questions = []
+    for name, (_, facts) in made.items():
+        place = corpus.index(name)
+        assert place is not None
+        for n, (start, end, text) in enumerate(facts):
+            question = Question(f"{name}-{n}", text, (Passage(name, start, end),))
+            questions.append(Resolved(question, (Found(place, start, end),)))
+    return corpus, questions
+
+
+def config_of(folder: Path) -> Config:
+    return Config(
+        name="test",
+        lake=str(folder / "lake"),
+        sources=(SourceConfig("docs", str(folder)),),
+        evaluation=EvaluationConfig(budgets=(60,), objective="recall_at_60_tokens"),
+        path=folder / "gristmill.yaml",
+    )
+
+
+STRATEGY = StrategyConfig(max_tokens=320, policy=Policy.from_value(BASE))
+
+
+def tuned(folder: Path, sizes: dict[str, int], **options: Any) -> Outcome:
+    corpus, questions = evidence(sizes)
+    values = {"trials": 8, "promote": True} | options
+    storage = values.pop("storage", None)
+    return tune(
+        config_of(folder), STRATEGY, corpus, questions, TuneOptions(**values), storage=storage
+    )
+
+
+def test_what_is_better_on_held_out_documents_is_promoted(tmp_path: Path) -> None:
+    outcome = tuned(tmp_path, dict.fromkeys(NAMES, 60))
+    assert outcome.difference.low > 0
+    assert outcome.promoted is not None
+    assert "promoted as version 1" in outcome.verdict
+    store = PolicyStore(str(tmp_path / "lake"), "default")
+    assert store.current == 1
+    assert Policy.from_value(store.read(1).policy) == outcome.best.policy
+    assert store.read(1).facts["low"] == outcome.difference.low
+    assert outcome.costs["chunks"][1] > outcome.costs["chunks"][0]
+    held, train = outcome.split.held_out_documents, outcome.split.train_documents
+    assert set(held) | set(train) == set(NAMES)
+    assert not set(held) & set(train)
+    assert outcome.difference.number == len(held) * PER_DOCUMENT
+    # The figures are those of anybody who measures the two policies.
+    from pipelines.evaluate.strategy import Settings, evaluate_strategy
+
+    corpus, questions = evidence(dict.fromkeys(NAMES, 60))
+    own = [q for q in questions if q.question.passages[0].document in held]
+    settings = Settings.of(config_of(tmp_path).evaluation)
+    again = evaluate_strategy(corpus, outcome.best, own, settings)
+    assert again.metrics()["recall_at_60_tokens"] == pytest.approx(outcome.after.mean)
+
+
+def test_what_is_better_only_where_it_was_tuned_is_not_promoted(tmp_path: Path) -> None:
+    corpus, questions = evidence(dict.fromkeys(NAMES, 60))
+    held = split(corpus, questions).held_out_documents
+    # Held-out documents are of one short chunk each, whatever the policy.
+    sizes = {name: 1 if name in held else 60 for name in NAMES}
+    outcome = tuned(tmp_path, sizes)
+    assert outcome.split.held_out_documents == held
+    assert outcome.train_after > outcome.train_before
+    assert outcome.difference.low <= 0
+    assert outcome.promoted is None
+    assert "kept: the interval does not lie above zero" in outcome.verdict
+    assert PolicyStore(str(tmp_path / "lake"), "default").current == 0
+
+
+def test_where_no_policy_is_better_the_one_in_force_is_kept(tmp_path: Path) -> None:
+    outcome = tuned(tmp_path, dict.fromkeys(NAMES, 1), trials=4)
+    assert outcome.best.policy == STRATEGY.policy
+    assert "kept: no trial was better" in outcome.verdict
+    assert outcome.promoted is None
+
+
+def test_judging_without_promoting(tmp_path: Path) -> None:
+    outcome = tuned(tmp_path, dict.fromkeys(NAMES, 60), promote=False)
+    assert outcome.better
+    assert outcome.promoted is None
+    assert not (tmp_path / "lake").exists()
+
+
+def test_an_interrupted_search_goes_on_where_it_was(tmp_path: Path) -> None:
+    storage = tmp_path / "deep" / "trials.db"
+    sizes = dict.fromkeys(NAMES, 30)
+    first = tuned(tmp_path, sizes, storage=storage, trials=3, promote=False)
+    assert [trial.number for trial in first.trials] == [0, 1, 2]
+    second = tuned(tmp_path, sizes, storage=storage, trials=5, promote=False)
+    assert [trial.number for trial in second.trials] == [0, 1, 2, 3, 4]
+    assert second.trials[:3] == first.trials
+    # Other evidence is another study.
+    other = tuned(tmp_path, dict.fromkeys(NAMES[:6], 30), storage=storage, trials=2, promote=False)
+    assert len(other.trials) == 2
+
+
+def test_limits_of_tokens_and_minutes_end_a_search(tmp_path: Path) -> None:
+    sizes = dict.fromkeys(NAMES, 30)
+    by_tokens = tuned(tmp_path, sizes, trials=50, tokens=1, promote=False)
+    assert (by_tokens.stopped_by, len(by_tokens.trials)) == ("tokens", 1)
+    by_time = tuned(tmp_path, sizes, trials=50, minutes=0.0, promote=False)
+    assert (by_time.stopped_by, len(by_time.trials)) == ("minutes", 0)
+    assert by_time.promoted is None
+
+
+def test_documents_are_held_out_whole_and_always_the_same_ones() -> None:
+    corpus, questions = evidence(dict.fromkeys(NAMES, 12))
+    parts = split(corpus, questions)
+    assert 0.2 <= len(parts.held_out) / len(questions) <= 0.45
+    assert split(corpus, list(reversed(questions))).held_out_documents == parts.held_out_documents
+    mixed = replace(questions[0], found=(questions[0].found[0], questions[-1].found[0]))
+    sides = split(corpus, [*questions, mixed])
+    both = {questions[0].question.passages[0].document, questions[-1].question.passages[0].document}
+    assert sides.mixed == (len(both & set(sides.held_out_documents)) == 1)
+    alone = [q for q in questions if q.found[0].document == 0]
+    with pytest.raises(TerminalError, match="at least two documents"):
+        split(corpus, alone)
+
+
+def test_only_what_is_used_is_tuned_and_the_rest_of_the_policy_stays(tmp_path: Path) -> None:
+    value = {
+        "default": {"chunker": "structure", "target_tokens": 200},
+        "rules": [
+            {"name": "notes", "when": {"path": "notes/**"}, "use": {"chunker": "optimal"}},
+            {"name": "code", "when": {"data_type": "code"}, "use": {"chunker": "code"}},
+        ],
+    }
+    strategy = StrategyConfig(policy=Policy.from_value(value))
+    corpus, _ = evidence({"a": 3})
+    space = space_of(strategy, corpus.documents)
+    assert [slot.name for slot in space.slots] == ["prose"]
+    assert space.present()["prose.target_tokens"] == 200
+    changed = space.with_uses({"prose": {"chunker": "optimal", "target_tokens": 99}})
+    policy = Policy.from_value(changed)
+    assert [rule.name for rule in policy.rules] == ["notes", "code", "tuned-prose"]
+    assert policy.as_value()["rules"][:2] == strategy.policy.as_value()["rules"]
+    again = space_of(replace(strategy, policy=policy), corpus.documents)
+    assert [(slot.rule, slot.data_type) for slot in again.slots] == [("tuned-prose", None)]
+    once_more = Policy.from_value(
+        again.with_uses({"tuned-prose": {"chunker": "optimal", "target_tokens": 77}})
+    )
+    assert [rule.name for rule in once_more.rules] == ["notes", "code", "tuned-prose"]
+    assert STRATEGY.policy.as_value() == Policy.from_value(BASE).as_value()
+
+
+def test_an_unknown_objective_is_said(tmp_path: Path) -> None:
+    corpus, questions = evidence(dict.fromkeys(NAMES[:3], 12))
+    config = config_of(tmp_path)
+    config = replace(config, evaluation=replace(config.evaluation, objective="recal"))
+    with pytest.raises(ConfigError, match="there is no figure 'recal'"):
+        tune(config, STRATEGY, corpus, questions, TuneOptions(trials=1))
