@@ -32,8 +32,9 @@ VERBS: dict[str, str] = {
     "compact": "Fold the tables' history, and sweep what nobody needs.",
     "feedback": "Keep what readers thought of what they found, as evidence.",
     "forget": "Erase a document from everything that was made of it.",
-    "tune": "Search a better policy on evidence; promote what held-out evidence proves.",
-    "policy": "Show promoted policies, compare two, go back to an earlier one.",
+    "tune": "Search a better policy, and promote it if proven.",
+    "policy": "Show promoted policies, compare two, or go back.",
+    "drift": "Compare the newest run's quality with the runs before.",
     "publish": "Send kept run records to MLflow.",
     "serve": "Answer searches over HTTP, trimmed to what each caller may read.",
     "doctor": "Check the installation, and whether a config's stores answer.",
@@ -112,7 +113,7 @@ def execute(main: Any, args: Sequence[str] | None, prog_name: str, **extra: Any)
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="A verb's own help: gristmill VERB --help. Exit codes: 0 done, 1 failed, 2 wrong usage "
     "or configuration, 3 done with rejected documents, 4 deletions held back, "
-    "5 stopped at the budget.",
+    "5 stopped at the budget, 6 quality out of line.",
 )
 @click.version_option(package_name="gristmill", prog_name="gristmill")
 def cli() -> None:

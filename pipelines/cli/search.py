@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipelines.cli.common import SETTINGS, common_options, config_argument, principal_options
-from pipelines.cli.output import emit_json, excerpt, print_folded, print_title, show
+from pipelines.cli.output import (
+    emit_json,
+    excerpt,
+    print_folded,
+    print_note,
+    print_title,
+    show,
+)
+
+if TYPE_CHECKING:
+    from pipelines.load.sink import Hit
 
 
 @click.command("search", context_settings=SETTINGS)
@@ -18,6 +30,10 @@ from pipelines.cli.output import emit_json, excerpt, print_folded, print_title, 
 )
 @click.option("--sink", help="The sink to search [default: the first that can be].")
 @click.option("--granularity", metavar="NAME", help="Search chunks of this size [the smallest].")
+@click.option(
+    "--profile", type=click.Choice(["lookup", "analysis", "auto"]),
+    help="Read passages, or the sections around them; auto decides by the question, and says why.",
+)  # fmt: skip
 @click.option("--parents", is_flag=True, help="Show the larger chunk around each hit.")
 @principal_options
 @common_options
@@ -27,6 +43,7 @@ def command(
     limit: int,
     sink: str | None,
     granularity: str | None,
+    profile: str | None,
     parents: bool,
     user: str | None,
     groups: tuple[str, ...],
@@ -40,17 +57,34 @@ def command(
     from pipelines.cli.failure import with_extra
     from pipelines.config import load_config
 
+    if profile is not None and (granularity is not None or parents):
+        raise click.UsageError("--profile decides what is read: leave --granularity and --parents")
     loaded = load_config(config)
+    principal = Principal(user, frozenset(groups))
+    more: dict[str, Any] = {}
+    hits: Sequence[Hit]
     with with_extra("load"):
-        from pipelines.load.search import search
+        if profile is not None:
+            from pipelines.load.profile import read
 
-        principal = Principal(user, frozenset(groups))
-        hits = search(
-            loaded, query, principal, limit, sink, granularity=granularity, parents=parents
-        )
+            reading = read(loaded, query, principal, profile, limit, sink)
+            reasons = reading.classified.reasons if reading.classified else ()
+            hits = reading.hits
+            more = {"profile": reading.profile, "reasons": list(reasons), "note": reading.note}
+        else:
+            from pipelines.load.search import search
+
+            hits = search(
+                loaded, query, principal, limit, sink, granularity=granularity, parents=parents
+            )
     if as_json:
-        emit_json({"hits": [hit.as_dict() for hit in hits]})
+        emit_json({**more, "hits": [hit.as_dict() for hit in hits]})
         return 0
+    if more:
+        why = f": {'; '.join(more['reasons'])}" if more["reasons"] else ""
+        print_folded("", show(f"{more['profile']}{why}"))
+        if more["note"]:
+            print_note(more["note"])
     for number, hit in enumerate(hits, 1):
         print_title(f"{number:>2}  {show(hit.source_uri)}")
         pages = f", page {hit.page_first}" if hit.page_first is not None else ""

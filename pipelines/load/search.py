@@ -50,12 +50,21 @@ def search(
     """
     if not 1 <= limit <= MAX_LIMIT:
         raise ConfigError(f"the limit of a search must be from 1 to {MAX_LIMIT}, not {limit}")
+    found = open_searchable(config, sink)
+    hits = found.search(query, principal, limit, granularity)
+    return _with_parents(found, hits, principal) if parents else hits
+
+
+def open_searchable(config: Config, sink: str | None = None) -> SearchableSink:
+    """The sink called `sink`, or the first one that can be searched.
+
+    Raises:
+        ConfigError: there is no such sink, or none that can be searched.
+    """
     for candidate in _candidates(config, sink):
         opened = open_sink(candidate)
         if hasattr(opened, "search"):
-            found = cast(SearchableSink, opened)
-            hits = found.search(query, principal, limit, granularity)
-            return _with_parents(found, hits, principal) if parents else hits
+            return cast(SearchableSink, opened)
     raise ConfigError(
         f"sink {sink!r} cannot be searched"
         if sink
