@@ -12,8 +12,10 @@ import importlib
 import pkgutil
 import types
 import typing
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import attr
 import jsonschema
@@ -87,6 +89,9 @@ def check_event(event: dict[str, Any]) -> None:
     """Raise `jsonschema.ValidationError` or AssertionError where the event is not as specified."""
     assert event["schemaURL"] == base.RunEvent._get_schema()
     _check(event, base.RunEvent)
+    # The checker knows these two formats only with further packages.
+    assert datetime.fromisoformat(event["eventTime"]).tzinfo is not None
+    assert urlsplit(event["producer"]).scheme
     _walk(event)
 
 

@@ -26,16 +26,29 @@ def command(config: Path, document: str, limit: int, as_json: bool) -> int:
 
     URI is a source URI, a path, a key within its source, or a document id; documents that were
     deleted are found, too. Shown are its versions, the chunks that each strategy has made of it,
-    and the sinks that hold them.
+    and the sinks that hold them. Of a file of rights, such as _acl.yaml, the documents are shown
+    whose rights come from it.
     """
     from pipelines.queries.impact import impact
 
     value = impact(open_config(config), document)
     if as_json:
         emit_json(value)
+    elif "acl_file" in value:
+        _print_governed(value)
     else:
         _print(value, limit)
     return 0
+
+
+def _print_governed(value: dict[str, Any]) -> None:
+    from pipelines.queries.explain import describe_acl
+
+    print_table(
+        f"documents with rights from {value['acl_file']}",
+        ["document", "readable by"],
+        [[one["uri"], describe_acl(one["acl"])] for one in value["documents"]],
+    )
 
 
 def _print(value: dict[str, Any], limit: int) -> None:

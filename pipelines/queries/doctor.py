@@ -111,6 +111,11 @@ def _source(source: Any) -> Check:
     name = f"source {source.name}"
     if not first:
         return Check(name, "warning", f"{source.uri} lists no document")
+    acl = first[0].acl
+    if acl.state == "unknown" and ": " in acl.origin:
+        return Check(
+            name, "warning", f"{first[0].uri} answers, but nobody may read it: {acl.origin}"
+        )
     return Check(name, "ok", f"{source.uri} answers: {first[0].uri}")
 
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 from lineage import Acl, TerminalError
 from pipelines.config import Config
 from pipelines.facts import document_key, source_roots
 from pipelines.queries import history
-from pipelines.queries.find import document_row, find_document, require_documents
+from pipelines.queries.find import (
+    document_row,
+    find_document,
+    known_documents,
+    require_documents,
+)
 from pipelines.queries.status import sink_status
 from pipelines.tables import Lake
 
@@ -18,7 +25,9 @@ def impact(config: Config, target: str) -> dict[str, Any]:
 
     Args:
         config: the pipeline.
-        target: as for `find_document`; documents that were deleted are found, too.
+        target: as for `find_document`; documents that were deleted are found, too. Or a file of
+            rights (`_acl.yaml`, `NAME.acl.yaml`): then the answer is `acl_file` and the
+            `documents` whose rights come from it.
 
     Raises:
         ConfigError: nothing was ingested yet, or `target` means several documents.
@@ -27,6 +36,9 @@ def impact(config: Config, target: str) -> dict[str, Any]:
     lake = require_documents(config)
     found = find_document(config, target, deleted=True)
     if found is None:
+        governed = _governed(config, lake, target)
+        if governed is not None:
+            return governed
         raise TerminalError(
             f"the lake {config.lake} knows no document {target!r}. Name it by its URI, by its key "
             "within its source, or by its id; `gristmill export` lists them"
@@ -48,6 +60,28 @@ def impact(config: Config, target: str) -> dict[str, Any]:
         "sinks": _sinks(config, lake, document),
         "runs": sorted({row["run_id"] for row in rows if row["run_id"]}),
     }
+
+
+def _governed(config: Config, lake: Lake, target: str) -> dict[str, Any] | None:
+    """The documents whose rights come from the ACL file that `target` means; null for none."""
+    roots = source_roots(config.sources)
+    uri = Path(target).absolute().as_uri() if "://" not in target else target
+    keys = {source: {target, document_key(uri, root)} for source, root in roots.items()}
+    rows = known_documents(lake, ("document_id", "source", "source_uri", "op", "acl"))
+    found = []
+    for row in rows.select(["document_id", "source", "source_uri", "op", "acl"]).to_pylist():
+        origin = row["acl"]["origin"] or ""
+        written, _, path = origin.partition(":")
+        # After the path may stand its version, what it was translated by, or what is wrong.
+        path = re.split(r"@| names:|: ", path)[0]
+        if written == "sidecar" and path in keys.get(row["source"], {target}):
+            found.append(
+                {"document_id": row["document_id"], "uri": row["source_uri"],
+                 "state": row["op"], "acl": row["acl"]}
+            )  # fmt: skip
+    if not found:
+        return None
+    return {"acl_file": target, "documents": sorted(found, key=lambda one: one["uri"])}
 
 
 def _upstream(config: Config, document: dict[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,8 @@ _LOG = logging.getLogger(__name__)
 _THREADS = 16
 WINDOW = 512
 """Files whose access lists are asked for together."""
+FIRST_WINDOW = 16
+"""The first ones, so that whoever only wants to see one file need not wait for many."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from typing import Any
 from lineage.acl import Acl
 from lineage.errors import ConfigError
 from pipelines.ingest.sources import acls, keys, sidecars
-from pipelines.ingest.sources.adls import WINDOW, AdlsAcls, AdlsRights
+from pipelines.ingest.sources.adls import FIRST_WINDOW, WINDOW, AdlsAcls, AdlsRights
 from pipelines.ingest.sources.azure_client import (
     ContainerAddress,
     client,
@@ -145,7 +145,9 @@ class AzureSource:
         cut = len(self._address.prefix)
         keyed = ((blob, keys.exact_key(blob.name[cut:])) for blob in blobs)
         taken = ((blob, key) for blob, key in keyed if self.globs.match(key))
-        while window := list(islice(taken, WINDOW)):
+        size = FIRST_WINDOW
+        while window := list(islice(taken, size)):
+            size = WINDOW
             rights = lists.of([blob.name for blob, _ in window])
             for (blob, key), acl in zip(window, rights, strict=True):
                 yield self._listed(blob, key, acl)

@@ -181,3 +181,13 @@ def test_impact_for_people(config: Path, made: Path) -> None:
     assert "lancedb" in text
     rejected = answer("impact", config, "broken.bin")
     assert rejected["state"] == "reject"
+
+
+def test_impact_of_a_file_of_rights(config: Path, made: Path) -> None:
+    for target in ("hr/_acl.yaml", str(made / "docs" / "hr" / "_acl.yaml")):
+        value = answer("impact", config, target)
+        assert [one["uri"].rpartition("/")[2] for one in value["documents"]] == ["leave.md"]
+    text = run("impact", config, "people.csv.acl.yaml").stdout
+    assert "people.csv" in text
+    assert "leave.md" not in text
+    assert run("impact", config, "nowhere/_acl.yaml").exit_code == 1

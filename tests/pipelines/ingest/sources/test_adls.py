@@ -210,3 +210,16 @@ def test_a_change_of_lists_is_a_change_of_rights_and_nothing_else(
     assert readable("amy", HR) == {"leave.md", "pay.md"}
     assert readable(EVE, HR) == set()
     assert readable("amy") == set()
+
+
+def test_doctor_says_when_rights_cannot_be_read(lake: Lake, container: Any, tmp_path: Any) -> None:
+    from pipelines.config import AdlsConfig, SourceConfig
+    from pipelines.queries.doctor import _source
+
+    config = SourceConfig("docs", f"az://{container.container_name}", adls=AdlsConfig())
+    assert _source(config).state == "ok"
+    answer = (403, "AuthorizationPermissionMismatch")
+    lake.trouble = lambda method, path: answer if path != ROOT else None
+    check = _source(config)
+    assert check.state == "warning"
+    assert "AuthorizationPermissionMismatch" in check.detail
