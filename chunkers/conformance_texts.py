@@ -54,6 +54,12 @@ HOSTILE: dict[str, str] = {
     "bidirectional": "abc \u202e\u05d0\u05d1\u05d2\u202c def \u2067\u0627\u0628\u2069 " * 500,
     "mixed line ends": "one\rtwo\r\nthree\nfour\u2028five\x85six\x0bseven\x0c" * 400,
     "zero width": "a\u200bb\u200cc\u200dd\u2060e\ufeff" * 1_500,
+    "naughty": (
+        "undefined null NaN 0x0 1E+02 \\u0000 %00 ../../etc &lt; \uff11\uff12 \u2070\u00b4\u2075 "
+        "\U0001d404\U0001d42a \ufb03 \ufffe\uffff \ue000 \U000e0001\U000e0041 \ufff9a\ufffab\ufffb "
+        "\u0d4c\u0d4d o\u0336\u0334 \u1f84 \U0010ffff \u180e \u115f \u3164 \ufdfd "
+    )
+    * 100,
     "injections": "<script>alert(1)</script> ${jndi:ldap://x} '; DROP TABLE x; -- {{7*7}} %s%n "
     * 300,
     "punctuation": "=-" * 10_000,

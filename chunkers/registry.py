@@ -33,6 +33,7 @@ _OWN = {
     "code": "chunkers.code:CodeChunker",
     "optimal": "chunkers.optimal:OptimalChunker",
     "slides": "chunkers.slides:SlidesChunker",
+    "page": "chunkers.slides:PageChunker",
     "conversation": "chunkers.conversation:ConversationChunker",
     "records": "chunkers.records:RecordsChunker",
     "hierarchical": "chunkers.hierarchical:HierarchicalChunker",

@@ -51,6 +51,30 @@ def test_pages_stand_for_slides() -> None:
     assert [span.start for span in spans] == [0, size, 2 * size]
 
 
+@pytest.mark.parametrize("name", ["page", "slides"])
+def test_a_page_has_the_headings_that_go_on_from_the_page_before(name: str) -> None:
+    text, blocks = "", []
+
+    def add(kind: str, words: str, page: int, level: int | None = None) -> None:
+        nonlocal text
+        blocks.append(Block(kind, len(text), len(text) + len(words), level, page))
+        text += f"{words}\n\n"
+
+    add("heading", "Manual", 1, 1)
+    add("heading", "Cleaning", 1, 2)
+    add("paragraph", SENTENCE * 6, 1)
+    add("paragraph", SENTENCE * 7, 2)
+    add("heading", "Storage", 3, 2)
+    add("paragraph", SENTENCE * 30, 3)
+    document = Document(text=text, blocks=blocks, data_type="pdf")
+    first, second, *third = check(build(name, {}, max_tokens=200), document)
+    assert (first.context, first.heading_path) == ("", ("Manual",))
+    assert (second.context, second.heading_path) == ("Manual > Cleaning", ("Manual", "Cleaning"))
+    assert text.startswith("Storage", third[0].start)
+    assert third[0].context == "Manual"
+    assert {span.context for span in third[1:]} == {"Manual > Storage"}
+
+
 def cue(second: int, speaker: str, words: str) -> str:
     return f"00:00:{second:02}.000 --> 00:00:{second + 1:02}.000\n<v {speaker}>{words}\n\n"
 
