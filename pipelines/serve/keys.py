@@ -51,8 +51,10 @@ class Keys:
             PyJWKError, InvalidKeyError: the key is not of a kind for that algorithm.
             TransientError: the issuer does not answer and no key of it is known.
         """
-        # Whoever has a key need not wait for somebody else's look at the issuer.
-        if self._due(key_id) and self._lock.acquire(blocking=key_id not in self._keys):
+        # Whoever has a key need not wait for somebody else's look at the issuer; whoever has none
+        # waits for its end, since it may bring the key.
+        known = key_id in self._keys
+        if (not known or self._due(key_id)) and self._lock.acquire(blocking=not known):
             try:
                 if self._due(key_id):
                     self._renew()

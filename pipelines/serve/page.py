@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
@@ -51,21 +52,32 @@ def _operations(api: Mapping[str, Any]) -> Iterator[str]:
             )
             if operation.get("description"):
                 yield f"<p>{escape(operation['description'])}</p>"
+            asked = _schema(api, operation.get("requestBody", {}))
             if operation.get("security"):
-                yield f"<pre>{escape(_example(method, path, operation))}</pre>"
-            schema = _schema(api, operation.get("requestBody", {}))
-            if schema:
-                yield _fields("Request", schema)
+                yield f"<pre>{escape(_example(path, asked))}</pre>"
+            if asked:
+                yield _fields("Request", asked)
             answer = _schema(api, operation["responses"].get("200", {}))
-            if answer:
+            each = answer.get("properties", {}).get("hits", {}).get("items")
+            if each:
+                yield _fields("Answer: each of its hits", _resolved(api, each))
+            elif answer:
                 yield _fields("Answer", answer)
 
 
-def _example(method: str, path: str, operation: Mapping[str, Any]) -> str:
+def _example(path: str, asked: Mapping[str, Any]) -> str:
     lines = [f"curl http://HOST{path} -H 'Authorization: Bearer TOKEN'"]
-    if method == "post" and operation.get("requestBody"):
-        lines.append("""  -H 'Content-Type: application/json' -d '{"query": "parental leave"}'""")
+    if asked:
+        required = asked.get("required", [])
+        body = {name: _sample(name, asked["properties"][name]) for name in required}
+        lines.append(f"  -H 'Content-Type: application/json' -d '{json.dumps(body)}'")
     return " \\\n".join(lines)
+
+
+def _sample(name: str, value: Mapping[str, Any]) -> Any:
+    if "enum" in value:
+        return value["enum"][0]
+    return "parental leave" if name == "query" else name.upper()
 
 
 def _schema(api: Mapping[str, Any], holder: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -76,8 +88,7 @@ def _schema(api: Mapping[str, Any], holder: Mapping[str, Any]) -> Mapping[str, A
 def _resolved(api: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
     name = str(schema.get("$ref", "")).rpartition("/")[2]
     resolved: Mapping[str, Any] = api["components"]["schemas"][name] if name else schema
-    items = resolved.get("properties", {}).get("hits", {}).get("items", {})
-    return _resolved(api, items) if items else resolved
+    return resolved
 
 
 def _fields(title: str, schema: Mapping[str, Any]) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +221,7 @@ def test_health_metrics_and_description(api: TestClient, entra: Issuer) -> None:
     assert description["paths"]["/v1/search"]["post"]["security"] == [{"bearer": []}]
     page = api.get("/docs").text
     assert "/v1/chunks/{chunk_id}" in page
+    assert "-d &#x27;{&quot;query&quot;: &quot;parental leave&quot;}&#x27;" in page
     assert "<script" not in page
     for path in ("/docs", "/healthz", "/v2"):
         assert api.get(path).headers["Cache-Control"] == "no-store"
@@ -241,6 +244,19 @@ def test_a_revocation_holds_at_once(tmp_path: Path, entra: Issuer) -> None:
     world.load()
     assert names(ask(api, entra.token("amy"))) == set()
     assert names(ask(api, entra.token("bob"))) == {"a.md"}
+
+
+def test_many_callers_at_once(api: TestClient, entra: Issuer) -> None:
+    expected = {
+        entra.token("amy", ("hr",)): {"public.md", "hr.md", "amy.md"},
+        entra.token("mallory", ("hr",)): {"public.md"},
+        entra.token("zoe"): {"public.md"},
+        entra.token("bob", ("hr",)): {"public.md", "hr.md"},
+    }
+    asked = [*expected] * 15
+    with ThreadPoolExecutor(12) as executor:
+        for token, answer in zip(asked, executor.map(partial(ask, api), asked), strict=True):
+            assert names(answer) == expected[token]
 
 
 def test_there_must_be_something_to_search(tmp_path: Path, entra: Issuer) -> None:
