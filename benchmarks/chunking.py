@@ -268,9 +268,9 @@ def table(title: str, rows: Sequence[Contestant], size: float) -> list[dict[str,
     return out
 
 
-def doubling(texts: Sequence[Text], given: argparse.Namespace) -> list[dict[str, Any]]:
+def doubling(given: argparse.Namespace) -> list[dict[str, Any]]:
     """Time for one document of 1, 2, 4 … MB from raw text, and the factor of each doubling."""
-    whole = "\n\n".join(text for text, form in texts if form == "markdown")
+    whole = "\n\n".join(text for text, _ in load(given.folder, (".md",), given.largest))
     sizes = [1]
     while sizes[-1] * 2 <= given.largest:
         sizes.append(sizes[-1] * 2)
@@ -331,7 +331,7 @@ def imports(encoding: str, rounds: int) -> dict[str, float]:
     return {"import_seconds": round(first, 3), "first_use_seconds": round(use, 3)}
 
 
-def memory(texts: Sequence[Text], given: argparse.Namespace) -> list[dict[str, Any]]:
+def memory(given: argparse.Namespace) -> list[dict[str, Any]]:
     """Peak memory of chunking one document, in a process of its own, less what is there before."""
     out = []
     for name in (name for name in SERIES if name in given.only):
@@ -449,8 +449,10 @@ def main() -> None:
         + ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     )
     found: dict[str, Any] = {"machine": about, "max_tokens": given.max_tokens}
-    texts = load(given.folder, (".md", ".txt"), given.megabytes)
-    groups = [("text", texts, splitters.TEXT, [n for n in OURS if n in given.only])]
+    groups = []
+    if given.megabytes:
+        texts = load(given.folder, (".md", ".txt"), given.megabytes)
+        groups.append(("text", texts, splitters.TEXT, [n for n in OURS if n in given.only]))
     if "code" in given.only and given.code_megabytes:
         code = load(given.code, (".py",), given.code_megabytes)
         groups.append(("code", code, splitters.CODE, ["recursive", "code"]))
@@ -464,8 +466,8 @@ def main() -> None:
         heading = f"{title}: {size:.1f} MB in {len(group)} files, cap {given.max_tokens}"
         found[title] = table(heading, race(rows, len(slices), given.rounds, given.encoding), size)
     if given.largest:
-        found["doubling"] = doubling(texts, given)
-        found["memory"] = memory(texts, given)
+        found["doubling"] = doubling(given)
+        found["memory"] = memory(given)
     found.update(imports(given.encoding, given.rounds))
     if given.json:
         print(json.dumps(found))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
@@ -129,14 +131,15 @@ def regions(
     the first subsection that is little more than the heading goes with that subsection.
     """
 
-    # Sections begin and end where blocks begin, for the most part.
-    known = dict(zip(index.starts, index.sizes, strict=True))
+    starts = index.starts
 
+    @functools.cache
     def before(position: int) -> int:
-        found = known.get(position)
-        if found is None:
-            found = known[position] = tokens.index(position)
-        return found
+        # Sections begin and end where blocks begin, for the most part.
+        i = bisect_left(starts, position)
+        if i < len(starts) and starts[i] == position:
+            return index.sizes[i]
+        return tokens.index(position)
 
     def size(start: int, end: int) -> int:
         return before(end) - before(start)
