@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+import pickle
 import subprocess
 import sys
 
@@ -9,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lineage import Block, SchemaVersionError, check_blocks, embedded_text, uncovered
+from lineage.records import new_block
 from lineage.schemas import CHUNKS, DOCUMENTS, check_version
 
 
@@ -77,3 +80,16 @@ def test_import_is_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_block_from_a_scanner_is_like_any_other() -> None:
+    made = new_block("heading", 3, 9, 2, "here")
+    plain = Block("heading", 3, 9, 2, None, None, "here")
+    assert type(made) is Block
+    assert made == plain
+    assert hash(made) == hash(plain)
+    assert repr(made) == repr(plain)
+    assert pickle.loads(pickle.dumps(made)) == plain
+    assert dataclasses.replace(made, page=4) == dataclasses.replace(plain, page=4)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        made.start = 4  # type: ignore[misc]
