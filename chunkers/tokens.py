@@ -14,6 +14,7 @@ import contextlib
 import functools
 import os
 import re
+import threading
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -59,6 +60,7 @@ class Counter:
         self.safe = SafePoints(self.vocabulary.family)
         self._encode = self.vocabulary.encoding._core_bpe.encode_ordinary
         self._known: dict[str, int] = {}
+        self._alone = threading.Lock()
         self._seen = 0
         self._stems: npt.NDArray[np.int32] | None = None
         self._stem_numbers: dict[str, int] = {}
@@ -77,7 +79,8 @@ class Counter:
         """The tokens of `encode_ordinary(text)`. Never raises: lone surrogates count as U+FFFD."""
         self._seen += len(text)
         if self._seen > FAST_FROM and self.fast is not None:
-            with contextlib.suppress(TypeError):  # lone surrogates, which it takes for no text
+            # It raises when two threads are in it. Lone surrogates it takes for no text.
+            with contextlib.suppress(TypeError), self._alone:
                 return self.fast(text)
         try:
             return encode_pieces(text, self.vocabulary.encoding, self.vocabulary.family)
