@@ -6,6 +6,7 @@ same on every machine. What an asker may not read is taken out before the rankin
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -54,6 +55,8 @@ class Bm25Retriever:
         """
         import bm25s
 
+        # It sets its own logger to tell of every index.
+        logging.getLogger("bm25s").setLevel(logging.WARNING)
         self._vocabulary: dict[int, int] = {}
         ids = [self._learn(text) for text in texts]
         self._number = len(ids)
