@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chunkers.quality import measure
+from chunkers.quality_edits import edit_stability
 from chunkers.registry import build
 from chunkers.spans import Span
 from chunkers.tokens import TokenMap, count_with_context, counter
@@ -22,6 +23,9 @@ from pipelines.evaluate.spanmetrics import Ints, Spans
 from pipelines.transform.checks import BrokenPromise, check_cap, check_parents, check_spans
 from pipelines.transform.figures import Figures
 from pipelines.transform.rows import chunk_ids
+
+_EDITED_DOCUMENTS = 8
+_EDITED_CHARACTERS = 150_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,8 @@ class Chunked:
     """Label-free figures by data type."""
     rejected: Mapping[str, str] = field(default_factory=dict)
     """Document id to why it would be rejected."""
+    edit_stability: float | None = None
+    """See `chunkers.quality_edits`; the mean over a sample of documents."""
     seconds: float = 0.0
     """CPU time of cutting and counting, without the figures."""
 
@@ -150,7 +156,29 @@ def chunk_corpus(
         if spans:
             figures.setdefault(document.data_type, Figures()).add(quality, counts)
         cuts.append(CutDocument(tuple(spans), tuple(counts), route.rule, route.chunker, quality))
-    return _arrays(corpus, strategy, cuts, figures, rejected, seconds)
+    stability = _stability(corpus, strategy, cuts)
+    return _arrays(corpus, strategy, cuts, figures, rejected, stability, seconds)
+
+
+def _stability(
+    corpus: Corpus, strategy: StrategyConfig, cuts: Sequence[CutDocument | None]
+) -> float | None:
+    """Of the first documents, by id, that are of a size to be cut a few times more."""
+    values: list[float] = []
+    looked_at = 0
+    for item, cut in zip(corpus.documents, cuts, strict=True):
+        if cut is None or len(cut.spans) < 3 or len(item.document.text) > _EDITED_CHARACTERS:
+            continue
+        route = strategy.policy.route(item.facts)
+        chunker = build(route.chunker, route.parameters, max_tokens=strategy.max_tokens)
+        with contextlib.suppress(Exception):  # a chunker that fails on an edit has no figure
+            value = edit_stability(item.document, chunker, strategy.encoding)
+            if value is not None:
+                values.append(value)
+        looked_at += 1
+        if looked_at == _EDITED_DOCUMENTS:
+            break
+    return sum(values) / len(values) if values else None
 
 
 def _warm_up(strategy: StrategyConfig) -> None:
@@ -187,6 +215,7 @@ def _arrays(
     cuts: Sequence[CutDocument | None],
     figures: Mapping[str, Figures],
     rejected: Mapping[str, str],
+    stability: float | None,
     seconds: float,
 ) -> Chunked:
     rows: list[tuple[int, int, int]] = []
@@ -219,5 +248,6 @@ def _arrays(
         granularities=tuple(granularities),
         figures=dict(figures),
         rejected=dict(rejected),
+        edit_stability=stability,
         seconds=seconds,
     )

@@ -127,6 +127,10 @@ class Evaluation:
         overall = Figures()
         for one in self.chunked.figures.values():
             overall = overall.merge(one)
+        if self.chunked.edit_stability is not None:
+            extra = {"edit_stability": self.chunked.edit_stability}
+        else:
+            extra = {}
         level0 = self.chunked.tokens[self.chunked.levels == 0]
         values: dict[str, float] = {
             "documents": float(len(self.chunked.corpus)),
@@ -135,6 +139,7 @@ class Evaluation:
             "stored_tokens": float(self.chunked.tokens.sum()),
             "largest_chunk_tokens": float(overall.largest),
             **overall.means(),
+            **extra,
             **{f"{name}_seconds": seconds for name, seconds in self.seconds.items()},
         }
         if len(level0):
