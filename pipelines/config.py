@@ -271,9 +271,7 @@ class EvaluationConfig:
     skipped: tuple[str, ...] = ()
     """Combinations of the grid that cannot be, and why."""
     retrievers: tuple[str, ...] = ("bm25",)
-    """`bm25`, `dense`, `hybrid`; the ranking goes by the first."""
-    embedder: str | None = None
-    """Folder or name of the model for `dense` and `hybrid`."""
+    """`bm25`, `dense`, `hybrid`; the ranking goes by the first. The last two need `embedder`."""
     k: tuple[int, ...] = (1, 3, 5, 10, 20)
     budgets: tuple[int, ...] = (500, 1000, 2000)
     """Tokens that a reader takes in per question, in tokens of `encoding`."""
@@ -284,6 +282,11 @@ class EvaluationConfig:
     """The metric that the ranking goes by."""
     report: str | None = None
     """Absolute path of the folder for reports; beside a local lake when null."""
+
+    @property
+    def embeds(self) -> bool:
+        """Whether a retriever needs vectors."""
+        return bool({"dense", "hybrid"} & set(self.retrievers))
 
 
 _Item = TypeVar("_Item", SourceConfig, StrategyConfig, SinkConfig)

@@ -12,13 +12,18 @@ from chunkers.suggest import unknown
 from chunkers.vocabularies import encoding_names
 from lineage.errors import ConfigError
 from lineage.ids import fingerprint
-from pipelines.config import DEFAULT_ENCODING, EvaluationConfig, StrategyConfig
+from pipelines.config import (
+    DEFAULT_ENCODING,
+    EmbedderConfig,
+    EvaluationConfig,
+    StrategyConfig,
+)
 from pipelines.config_section import Section
 from pipelines.config_sources import resolve
 from pipelines.config_yaml import KeyPath, YamlFile
 
 KEYS = (
-    "evidence", "strategies", "grid", "retrievers", "embedder", "k", "budgets", "encoding",
+    "evidence", "strategies", "grid", "retrievers", "k", "budgets", "encoding",
     "max_documents", "objective", "report",
 )  # fmt: skip
 RETRIEVERS = ("bm25", "dense", "hybrid")
@@ -34,6 +39,7 @@ def read_evaluation(
     folder: Path,
     own: Sequence[StrategyConfig],
     strategy: Callable[[KeyPath, object], StrategyConfig],
+    embedder: EmbedderConfig | None,
 ) -> EvaluationConfig:
     """The section, or its defaults where there is none.
 
@@ -43,6 +49,7 @@ def read_evaluation(
         folder: from which relative paths start.
         own: the pipeline's strategies; the grid varies the first.
         strategy: reads a strategy at a place of the file.
+        embedder: the configuration's.
 
     Raises:
         ConfigError: anything wrong in it, with its place and a valid example.
@@ -57,14 +64,13 @@ def read_evaluation(
     for name in retrievers:
         if name not in RETRIEVERS:
             raise section.error("retrievers", unknown("retriever", name, RETRIEVERS))
-    embedder = section.text("embedder", None, example="models/all-MiniLM-L6-v2")
     if embedder is None and set(retrievers) & {"dense", "hybrid"}:
         raise section.error(
-            "embedder", "is missing; dense and hybrid retrieval need a model, for example "
-            "`embedder: models/all-MiniLM-L6-v2`",
-        )  # fmt: skip
-    if embedder is not None and Path(resolve(embedder, folder)).is_dir():
-        embedder = resolve(embedder, folder)
+            "retrievers",
+            f"{', '.join(retrievers)}: dense and hybrid retrieval need vectors, and the "
+            "configuration has no `embedder`; for example "
+            "`embedder: {kind: onnx, model: models/all-MiniLM-L6-v2}` beside `evaluation`",
+        )
     encoding = section.text("encoding", DEFAULT_ENCODING, example=DEFAULT_ENCODING)
     if encoding not in encoding_names():
         raise section.error("encoding", unknown("encoding", encoding, encoding_names()))
@@ -79,7 +85,6 @@ def read_evaluation(
         strategies=(*more, *grid),
         skipped=skipped,
         retrievers=retrievers,
-        embedder=embedder,
         k=k,
         budgets=budgets,
         encoding=encoding,

@@ -122,6 +122,7 @@ def build_config(file: YamlFile, environ: Mapping[str, str] | None) -> Config:
             folder,
             strategies,
             lambda place, value: _strategy(file, place, value, folder, None, environ),
+            embedder,
         ),
         embedder=embedder,
         lineage=read_lineage(file, top, folder),

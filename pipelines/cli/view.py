@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipelines.cli.common import SETTINGS, common_options, config_argument, open_config
-from pipelines.cli.output import emit_json, print_note, print_title, printable
+from pipelines.cli.output import emit_json, print_note, print_title
 from pipelines.progress import styled
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ def _value(found: View) -> dict[str, Any]:
 
 
 def _print(found: View, cut: Cut) -> None:
+    from chunkers.display import visible
     from chunkers.segments import segments
 
     total = sum(cut.tokens)
@@ -114,7 +115,7 @@ def _print(found: View, cut: Cut) -> None:
     parts = []
     spans = [(span.start, span.end) for span in cut.spans]
     for segment in segments(spans, 0, len(text)):
-        words = printable(text[segment.start : segment.end])
+        words = visible(text[segment.start : segment.end])
         mark = ""
         if segment.begins:
             number = segment.begins[-1]

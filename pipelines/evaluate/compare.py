@@ -99,7 +99,8 @@ def compare(
     Args:
         config: the lake, the evidence and the settings.
         strategies: see `choose`.
-        workers: processes.
+        workers: processes. With vectors there is one, so that no text is embedded twice; the
+            embedder has its own `threads`.
         again: evaluate anew what is kept from before.
         progress: told of each strategy that is done.
         on_result: called with each result as it comes.
@@ -121,9 +122,7 @@ def compare(
     kept = Results(config.lake)
     units: list[Unit] = []
     for strategy in strategies:
-        key = evaluation_key(
-            strategy, corpus.fingerprint, evidence, settings, config.evaluation.embedder
-        )
+        key = evaluation_key(strategy, corpus.fingerprint, evidence, settings, embedder_of(config))
         result = None if again else kept.read(key)
         if result is not None:
             made.results[strategy.name] = result
@@ -133,7 +132,7 @@ def compare(
     progress.stage("evaluating strategies", len(strategies))
     progress.advance(len(made.reused))
     try:
-        for unit, outcome in _evaluated(units, workers):
+        for unit, outcome in _evaluated(units, 1 if config.evaluation.embeds else workers):
             if isinstance(outcome, Failure):
                 made.failed[unit.strategy.name] = outcome.message
             else:
@@ -155,6 +154,14 @@ def compare(
     made.ranking = rank_strategies(list(made.results.values()), made.questions, settings.objective)
     made.ended_at = time.time()
     return made
+
+
+def embedder_of(config: Config) -> dict[str, Any] | None:
+    """What decides about vectors; null where none are needed."""
+    made = config.embedder
+    if not config.evaluation.embeds or made is None:
+        return None
+    return {"kind": made.kind, "model": made.model, "dimensions": made.dimensions}
 
 
 def _evaluated(units: Sequence[Unit], workers: int) -> Iterator[tuple[Unit, Any]]:

@@ -39,15 +39,7 @@ def report_folder(config: Config, given: Path | None = None) -> Path:
     Raises:
         ConfigError: it is not writable.
     """
-    lake = Storage.from_uri(config.lake)
-    if given is not None:
-        folder = given.absolute()
-    elif config.evaluation.report is not None:
-        folder = Path(config.evaluation.report)
-    elif lake.is_local:
-        folder = Path(lake.uri).parent / _REPORTS
-    else:
-        folder = config.path.parent / _REPORTS
+    folder = report_place(config) if given is None else given.absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -58,6 +50,14 @@ def report_folder(config: Config, given: Path | None = None) -> Path:
             "rights, or name another folder with --report or `evaluation: {report: FOLDER}`"
         ) from error
     return folder
+
+
+def report_place(config: Config) -> Path:
+    """Where reports go when nothing else is said: as configured, or beside a local lake."""
+    lake = Storage.from_uri(config.lake)
+    if config.evaluation.report is not None:
+        return Path(config.evaluation.report)
+    return (Path(lake.uri) if lake.is_local else config.path).parent / _REPORTS
 
 
 def publish(made: Comparison, folder: Path) -> Outcome:

@@ -10,7 +10,7 @@ from typing import Any
 from chunkers.policy import Policy
 from lineage.errors import TerminalError
 from pipelines.config import StrategyConfig
-from pipelines.evaluate.compare import Comparison
+from pipelines.evaluate.compare import Comparison, embedder_of
 from pipelines.evaluate.results import Results, code_version
 from pipelines.tracking import new_record, redacted
 
@@ -167,7 +167,7 @@ def _common(made: Comparison) -> dict[str, Any]:
         "evidence": made.evidence.origin,
         "questions": len(made.resolution.questions),
         "settings": made.settings.as_value(),
-        "embedder": made.config.evaluation.embedder,
+        "embedder": embedder_of(made.config),
         "gristmill_version": version("gristmill"),
     }
 

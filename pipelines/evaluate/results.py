@@ -27,6 +27,7 @@ from pipelines.evaluate.strategy import Evaluation, Settings, Variant
 from pipelines.storage import Storage
 
 FOLDER = "_evaluations"
+_FILES = ("questions.parquet", "chunks.parquet", "summary.json")
 _FORMAT = 1
 _BINS = 24
 
@@ -81,7 +82,7 @@ def evaluation_key(
     corpus: str,
     evidence: EvidenceSet,
     settings: Settings,
-    embedder: str | None,
+    embedder: Mapping[str, Any] | None,
 ) -> str:
     """The key of an evaluation; `corpus` is the snapshot's fingerprint.
 
@@ -95,7 +96,7 @@ def evaluation_key(
             corpus,
             evidence.fingerprint,
             settings.as_value(),
-            embedder,
+            None if embedder is None else dict(embedder),
             code_version(strategy),
         ]
     )
@@ -192,10 +193,8 @@ def chunks_table(evaluation: Evaluation) -> pa.Table:
         {
             "document_id": pa.array(
                 [documents[p].document.document_id for p in places], pa.string()
-            ).dictionary_encode(),
-            "data_type": pa.array(
-                [documents[p].document.data_type for p in places], pa.string()
-            ).dictionary_encode(),
+            ),
+            "data_type": pa.array([documents[p].document.data_type for p in places], pa.string()),
             "chunk_id": pa.array(ids, pa.string()),
             "start": pa.array(chunked.spans.start),
             "end": pa.array(chunked.spans.end),
@@ -221,7 +220,8 @@ class Results:
     def read(self, key: str) -> Result | None:
         """What is kept under `key`; null when nothing whole is."""
         folder = self.folder / key
-        if not folder.exists("summary.json"):
+        # A document that is forgotten takes the files with it that name it.
+        if not all(folder.exists(name) for name in _FILES):
             return None
         value = json.loads(folder.read_bytes("summary.json"))
         return Result(**value)
@@ -259,7 +259,8 @@ class Results:
 
 def _parquet(table: pa.Table) -> bytes:
     buffer = BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
+    # Plain, so that whoever has to find all traces of a document finds them.
+    pq.write_table(table, buffer, compression="none", use_dictionary=False)
     return buffer.getvalue()
 
 

@@ -43,10 +43,10 @@ def evaluate_unit(unit: Unit) -> str:
             "ended"
         )
     embedder = None
-    if unit.config.evaluation.embedder is not None:
-        from pipelines.embedding import open_embedder
+    if unit.config.evaluation.embeds and unit.config.embedder is not None:
+        from pipelines.embedding import open_cached
 
-        embedder = open_embedder(unit.config.evaluation.embedder)
+        embedder = open_cached(unit.config.embedder, unit.config.lake)
     evaluation = evaluate_strategy(
         corpus, unit.strategy, resolution.questions, unit.settings, embedder=embedder
     )

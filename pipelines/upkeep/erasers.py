@@ -122,6 +122,21 @@ def erase_files(config: Config, trace: Trace) -> Iterator[Outcome]:
     yield Outcome("reports and records in the lake", True, f"{removed} files removed")
 
 
+def erase_reports(config: Config, trace: Trace) -> Iterator[Outcome]:
+    """Reports of comparisons and views in the folder where they go by default."""
+    from pipelines.evaluate.publish import report_place
+
+    folder, needles, removed = report_place(config), trace.needles(), 0
+    for pattern in ("compare-*.html", "view-*.html"):
+        for path in folder.glob(pattern):
+            if _holds(path.read_bytes(), needles):
+                with step("erase"):
+                    path.unlink(missing_ok=True)
+                removed += 1
+    if removed:
+        yield Outcome(str(folder), True, f"{removed} reports removed")
+
+
 def erase_mlflow(config: Config, trace: Trace) -> Iterator[Outcome]:
     """Artifacts of the experiment's runs that hold a piece of it."""
     if config.mlflow is None:
@@ -158,6 +173,7 @@ ERASERS: tuple[Eraser, ...] = (
     erase_vectors,
     erase_lake_tables,
     erase_files,
+    erase_reports,
     erase_mlflow,
     name_outside_files,
 )

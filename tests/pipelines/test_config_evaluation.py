@@ -64,7 +64,7 @@ def test_strategies_beside_the_pipelines_own(tmp_path: Path) -> None:
     [
         ("evidences: a.jsonl", "did you mean `evidence`"),
         ("retrievers: [bm52]", "retriever 'bm52'"),
-        ("retrievers: [dense]", "embedder: is missing"),
+        ("retrievers: [dense]", "has no `embedder`"),
         ("objective: recall_at_7_tokens", "'recall_at_7_tokens'"),
         ("k: [0]", "k: must be whole numbers from 1"),
         ("budgets: []", "budgets: is empty"),

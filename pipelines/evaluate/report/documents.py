@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 from chunkers.segments import segments
+from pipelines.evaluate.report.words import h
 
 TINTS = 6
 _MONOSPACED = frozenset({"code", "table", "spreadsheet", "structured", "log"})
@@ -43,10 +43,10 @@ def document_view(
     made = []
     for column in columns:
         made.append(
-            f'<section class="column" data-strategy="{escape(column.name)}" '
-            f'aria-label="{escape(column.name)}">'
+            f'<section class="column" data-strategy="{h(column.name)}" '
+            f'aria-label="{h(column.name)}">'
             f'<header><span class="chip s{column.number % 10}"></span>'
-            f"<b>{escape(column.name)}</b> <small>{escape(column.note)}</small></header>"
+            f"<b>{h(column.name)}</b> <small>{h(column.note)}</small></header>"
             f'<div class="text {shape}" tabindex="0">'
             f"{_column_text(text, column, start, end, evidence)}</div></section>"
         )
@@ -76,17 +76,8 @@ def _column_text(
                 f'<i class="tag" title="{title}">{number + 1}'
                 f"<span>{column.tokens[number]:,}</span></i>"
             )
-        words = _shown(text[segment.start : segment.end])
+        words = h(text[segment.start : segment.end])
         parts.append(f'{tag}<span class="{" ".join(classes)}">{words}</span>' if classes else words)
     if end < len(text):
         parts.append('<span class="cut">…</span>')
     return "".join(parts)
-
-
-def _shown(text: str) -> str:
-    """Escaped; control characters as pictures, so that nothing takes hold of a page."""
-    if not text.isprintable():
-        text = "".join(
-            chr(0x2400 + ord(c)) if ord(c) < 32 and c not in "\n\t\r" else c for c in text
-        ).replace("\r\n", "\n")
-    return escape(text.encode("utf-8", "replace").decode("utf-8"))

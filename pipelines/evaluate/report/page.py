@@ -159,9 +159,9 @@ def documents(made: Comparison, order: sections.Order, chunks: Mapping[str, Any]
             )
         part = "" if start == 0 and end == len(text) else f" [{start:,}:{end:,} of {len(text):,}]"
         options.append(f'<option value="d{place}">{h(item.key + part)}</option>')
-        data_type = item.document.data_type
+        data_type, identifier = item.document.data_type, item.document.document_id
         views.append(
-            f'<div data-view="d{place}"><h3>{h(item.key + part)} '
+            f'<div data-view="d{place}" data-id="{h(identifier)}"><h3>{h(item.key + part)} '
             f'<span class="pill">{h(data_type)}</span></h3>'
             f"{document_view(text, data_type, columns, start, end, evidence)}</div>"
         )

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from chunkers.segments import segments
 from pipelines.evaluate.compare import Comparison
+from pipelines.evaluate.corpus import CorpusDocument
 from pipelines.evaluate.ranking import figures_of
 from pipelines.evaluate.report.sections import Order
 from pipelines.evaluate.report.words import h, label, percent, says
@@ -143,7 +144,7 @@ def _passage(
         parts.append(f"<small> … {end - shown_end:,} more characters</small>")
     parts += [h(text[shown_end:high]), "…" if high < len(text) else ""]
     where = f"{item.key} [{start:,}:{end:,}]"
-    return f'<blockquote><span class="where">{h(where)}</span>{"".join(parts)}</blockquote>'
+    return f'{_quote(item)}<span class="where">{h(where)}</span>{"".join(parts)}</blockquote>'
 
 
 def _chunk(
@@ -165,4 +166,8 @@ def _chunk(
         parts.append(f"<mark>{words}</mark>" if piece.marked else words)
     more = f"<small> … {end - shown:,} more characters</small>" if shown < end else ""
     where = f"{rank}. {item.key} [{start:,}:{end:,}], {tokens:,} tokens"
-    return f'<blockquote><span class="where">{h(where)}</span>{"".join(parts)}{more}</blockquote>'
+    return f'{_quote(item)}<span class="where">{h(where)}</span>{"".join(parts)}{more}</blockquote>'
+
+
+def _quote(item: CorpusDocument) -> str:
+    return f'<blockquote data-id="{h(item.document.document_id)}">'

@@ -43,7 +43,7 @@ def single_page(found: View) -> str:
         f'<p class="lead">{h(found.document.data_type)} · {len(text):,} characters{h(shown)}</p>'
         f'{note}<p class="note">A bar and a number begin a chunk, with its size in tokens; hatched '
         f"text is in two chunks.</p>{pick}"
-        f'<div class="card whole">'
+        f'<div class="card whole" data-id="{h(found.document.document_id)}">'
         f"{document_view(text, found.document.data_type, columns, 0, end)}</div>"
     )
     return page(f"{found.key}: chunks", body)

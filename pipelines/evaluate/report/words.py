@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from html import escape
 
+from chunkers.display import visible
+
 _LABELS = {
     "size_compliance": ("size", "how near chunks are to the size asked for"),
     "boundary_cleanliness": ("clean cuts", "cuts at edges of blocks, lines, sentences"),
@@ -27,8 +29,8 @@ LABEL_FREE = (
 
 
 def h(value: object) -> str:
-    """`value` as text of a page: nothing in it is markup."""
-    text = str(value)
+    """`value` as text of a page: nothing in it is markup, or moves what is around it."""
+    text = visible(str(value))
     return escape(text.encode("utf-8", "replace").decode("utf-8"))
 
 

@@ -283,6 +283,56 @@ def test_a_report_folder_that_is_not_writable_is_said_before_the_work(
     assert "--report" in value["error"]["message"]
 
 
+def test_a_forgotten_document_leaves_no_trace_in_reports_and_results(config: Any) -> None:
+    from pipelines.evaluate.results import Results
+    from pipelines.upkeep.erasers import Trace, erase_files, erase_reports
+
+    made = compare(config, choose(config, ["base"]))
+    outcome = publish(made, report_folder(config))
+    document = made.corpus.documents[0].document
+    trace = Trace(document.document_id, (document.source_uri,), (), (document.text,))
+    assert [o.erased for o in (*erase_files(config, trace), *erase_reports(config, trace))] == [
+        True,
+        True,
+    ]
+    assert not outcome.report.exists()
+    assert Results(config.lake).read(made.results["base"].key) is None
+    lake = Path(config.lake)
+    left = [
+        path
+        for top in ("_evaluations", "_runs")
+        for path in (lake / top).rglob("*")
+        if path.is_file() and document.document_id.encode() in path.read_bytes()
+    ]
+    assert left == []
+    assert compare(config, choose(config, ["base"])).reused == set()
+
+
+@pytest.mark.slow
+def test_vectors_are_made_once_for_all_strategies(project: Any) -> None:
+    import os
+
+    root = os.environ.get("GRISTMILL_TEST_DATA")
+    if not root:
+        pytest.skip("GRISTMILL_TEST_DATA is not set: it names the folder of a model")
+    pytest.importorskip("onnxruntime")
+    set_up(project, retrievers=["hybrid", "dense", "bm25"])
+    model = str(Path(root, "models", "all-MiniLM-L6-v2"))
+    project.settings["embedder"] = {"kind": "onnx", "model": model, "threads": 2}
+    config = load_config(project.config_path)
+    made = compare(config, choose(config), workers=2)
+    assert made.failed == {}
+    assert list(made.results["base"].variants) == ["hybrid", "dense", "bm25"]
+    for variant in made.results["base"].variants.values():
+        assert variant["metrics"]["recall_at_200_tokens"] > 0.5
+
+    from deltalake import DeltaTable
+
+    keys = DeltaTable(f"{config.lake}/vectors").to_pyarrow_table()["text_sha256"].to_pylist()
+    assert len(keys) == len(set(keys))
+    assert compare(config, choose(config)).reused == {"base", "fixed-24"}
+
+
 def test_names_that_are_not_strategies_are_refused(config: Any) -> None:
     with pytest.raises(ConfigError, match="fixed-24"):
         choose(config, ["fixed-42"])
