@@ -68,7 +68,7 @@ def command(
     chosen = loaded.strategy(strategy) if strategy else loaded.strategies[0]
     started_at, run_id = time.time(), new_run_id()
     with with_extra("evaluate"):
-        from pipelines.evaluate.inputs import read_snapshot
+        from pipelines.evaluate.inputs import configured_embedder, read_snapshot
         from pipelines.evaluate.resolve import resolve
         from pipelines.evaluate.tune import Tried, TuneOptions, tune
         from pipelines.evaluate.tune_report import log_outcome, write_report
@@ -89,7 +89,7 @@ def command(
             resolution.questions,
             TuneOptions(trials, minutes, tokens, held_out, seed, promote),
             storage=storage or _storage(loaded, chosen.name),
-            embedder=_embedder(loaded),
+            embedder=configured_embedder(loaded),
             progress=tell,
         )
         folder = write_report(loaded, outcome, run_id)
@@ -120,18 +120,6 @@ def _storage(config: Config, strategy: str) -> Path:
     """Beside a local lake's other tunings; SQLite needs a file system."""
     lake = Path(config.lake) if "://" not in config.lake else config.path.parent / ".gristmill"
     return lake / "_tune" / strategy / "trials.db"
-
-
-def _embedder(config: Config) -> Any:
-    if not {"dense", "hybrid"} & set(config.evaluation.retrievers):
-        return None
-    from pipelines.embedding import open_cached, open_embedder
-    from pipelines.embedding.cache import CachingEmbedder, VectorCache
-
-    if config.evaluation.embedder is not None:
-        model = open_embedder(config.evaluation.embedder)
-        return CachingEmbedder(model, VectorCache.of(config.lake))
-    return open_cached(config.embedder, config.lake) if config.embedder else None
 
 
 def _notes(config: Config, outcome: Outcome, problems: int, note: str | None) -> list[str]:

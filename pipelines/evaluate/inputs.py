@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lineage.errors import ConfigError
 from pipelines.config import Config
 from pipelines.evaluate.corpus import Corpus, read_corpus
 from pipelines.evaluate.evidence import EvidenceSet
 from pipelines.evaluate.evidence_files import read_evidence
+
+if TYPE_CHECKING:
+    from pipelines.embedding.cache import CachingEmbedder
 
 
 def read_configured(config: Config) -> EvidenceSet:
@@ -28,6 +32,15 @@ def read_configured(config: Config) -> EvidenceSet:
     for path in paths[1:]:
         evidence = evidence.joined(read_evidence(Path(path)))
     return evidence
+
+
+def configured_embedder(config: Config) -> CachingEmbedder | None:
+    """What makes vectors, with the lake's cache in front; null where no retriever needs any."""
+    if not config.evaluation.embeds or config.embedder is None:
+        return None
+    from pipelines.embedding import open_cached
+
+    return open_cached(config.embedder, config.lake)
 
 
 def read_snapshot(config: Config, evidence: EvidenceSet) -> Corpus:

@@ -10,6 +10,7 @@ from lineage.errors import TransientError
 from pipelines.config import Config, StrategyConfig
 from pipelines.evaluate.corpus import Corpus, read_corpus
 from pipelines.evaluate.evidence import EvidenceSet
+from pipelines.evaluate.inputs import configured_embedder
 from pipelines.evaluate.report.plots import plots_of
 from pipelines.evaluate.resolve import Resolution, resolve
 from pipelines.evaluate.results import Results, chunks_table, questions_table, result_of
@@ -42,11 +43,7 @@ def evaluate_unit(unit: Unit) -> str:
             "the documents have changed since the comparison began; run it again once ingest has "
             "ended"
         )
-    embedder = None
-    if unit.config.evaluation.embeds and unit.config.embedder is not None:
-        from pipelines.embedding import open_cached
-
-        embedder = open_cached(unit.config.embedder, unit.config.lake)
+    embedder = configured_embedder(unit.config)
     evaluation = evaluate_strategy(
         corpus, unit.strategy, resolution.questions, unit.settings, embedder=embedder
     )
