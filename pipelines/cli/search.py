@@ -85,6 +85,7 @@ def command(
         print_folded("", show(f"{more['profile']}{why}"))
         if more["note"]:
             print_note(more["note"])
+    shown: set[str] = set()
     for number, hit in enumerate(hits, 1):
         print_title(f"{number:>2}  {show(hit.source_uri)}")
         pages = f", page {hit.page_first}" if hit.page_first is not None else ""
@@ -94,6 +95,10 @@ def command(
         print_folded("    ", show(excerpt(hit.text, 240)))
         if hit.parent is not None:
             around = f"in {hit.parent.granularity} {hit.parent.chunk_id}"
+            if hit.parent.chunk_id in shown:
+                print_folded("    ", f"{around}, shown above")
+                continue
+            shown.add(hit.parent.chunk_id)
             print_folded("    ", f"{around}[{hit.parent.start}:{hit.parent.end}]:")
             print_folded("      ", show(excerpt(hit.parent.text, 1200)))
     if not hits:

@@ -78,6 +78,8 @@ def test_two_sizes_from_the_policy_to_the_search(project: Project) -> None:
     assert whole[0]["chunk_id"] == hits[0]["parent"]["chunk_id"]
     shown = CliRunner().invoke(cli, ["search", str(config), "word13", "--parents"]).stdout
     assert f"in analysis {whole[0]['chunk_id']}" in shown
+    shown = CliRunner().invoke(cli, ["search", str(config), "paragraph", "--parents"]).stdout
+    assert "shown above" in shown, "what is around several hits is printed once"
 
     traced = answer("trace", config, hits[0]["chunk_id"])
     assert traced["parents"][0]["chunk_id"] == whole[0]["chunk_id"]
