@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from lineage import TRANSIENT_CLASSES, Acl, ParserInfo, document_id
 from lineage.schemas import DOCUMENT_LARGE, DOCUMENTS
+from pipelines.ingest.sources.adls_rights import NARROWED
 from pipelines.ingest.sources.base import Listed
 
 SMALL_COLUMNS = tuple(name for name in DOCUMENTS.names if name not in DOCUMENT_LARGE)
@@ -178,6 +179,7 @@ def plan_source(
     """
     actions: list[Action] = []
     unreadable: list[str] = []
+    narrowed: list[str] = []
     seen: set[str] = set()
     count: Counter[str] = Counter()
     for listed in listing:
@@ -190,6 +192,8 @@ def plan_source(
             listed = _repeated(listed, count["repeated"])
             identifier = document_id(source, listed.key)
         seen.add(identifier)
+        if listed.acl.origin.startswith(NARROWED):
+            narrowed.append(listed.key)
         if listed.acl.state == "unknown":
             count["unknown"] += 1
             if ": " in listed.acl.origin:  # it gives a reason
@@ -213,6 +217,12 @@ def plan_source(
         notes.append(
             f"source {source!r} lists {count['forgotten']} documents that were forgotten; they "
             "are not read. Remove them there, or let them back with `gristmill forget --restore`"
+        )
+    if narrowed:
+        notes.append(
+            f"source {source!r}: {len(narrowed)} documents have narrower rights than the lake "
+            f"gives them, since no flat list says the same: {narrowed[0]}"
+            f"{' …' * (len(narrowed) > 1)}"
         )
     if unreadable:
         named = "; ".join(unreadable[:_NAMED]) + ("; …" if len(unreadable) > _NAMED else "")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lineage.acl import Acl
 from lineage.errors import ConfigError, MissingExtra
 from pipelines.azure_account import AzureAccount
-from pipelines.ingest.sources.adls_rights import PathAcl, Resolved, resolve
+from pipelines.ingest.sources.adls_rights import NARROWED, PathAcl, Resolved, resolve
 from pipelines.ingest.sources.azure_client import (
     ContainerAddress,
     client_options,
@@ -120,7 +120,7 @@ class AdlsAcls:
         if resolved.inexact is None:
             return resolved.acl
         if settings.narrow:
-            return resolved.acl.with_origin(f"adls, narrowed: {resolved.inexact}")
+            return resolved.acl.with_origin(f"{NARROWED}: {resolved.inexact}")
         return Acl.unknown(f"adls: {resolved.inexact}, which no flat list can say")
 
     def _told(self, name: str) -> PathAcl | str:

@@ -24,6 +24,9 @@ ANYBODY_IDENTIFIED = "$anonymous"
 """A deny entry for nobody: it makes `public` mean whoever has said who they are, since the lake
 has no anonymous readers."""
 
+NARROWED = "adls, narrowed"
+"""How the origin begins of an ACL that permits less than the access lists."""
+
 _NONE: frozenset[str] = frozenset()
 
 

@@ -160,3 +160,17 @@ def test_every_document_is_counted_exactly_once(now: dict[str, str], then: dict[
     fetches = kinds(plan).count("fetch")
     assert plan.listed == len(now) == fetches + plan.unchanged
     assert kinds(plan).count("delete") + plan.held == len(then.keys() - now.keys())
+
+
+def test_rights_that_cannot_be_read_or_are_narrowed_are_named() -> None:
+    reasons = ["sidecar:x: not valid YAML", "adls: /a: PathNotFound", "none found"]
+    rows = [listed(f"{n}.md", acl=Acl.unknown(reason)) for n, reason in enumerate(reasons)]
+    narrow = Acl("explicit", origin="adls, narrowed: several groups at once")
+    rows += [listed(f"n{n}.md", acl=narrow) for n in range(2)]
+    plan = make(rows, [])
+    assert plan.unknown_acl == 3
+    narrowed, unreadable = plan.notes
+    assert "2 documents have narrower rights than the lake gives" in narrowed
+    assert "n0.md …" in narrowed
+    assert "2 documents cannot be read or said" in unreadable
+    assert "0.md (sidecar:x: not valid YAML); 1.md (adls: /a: PathNotFound)" in unreadable
