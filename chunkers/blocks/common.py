@@ -66,8 +66,9 @@ def lines(text: str, start: int = 0, end: int | None = None) -> Iterator[tuple[i
     """Spans of the lines, with their line ends: LF, CRLF or CR, and no others."""
     stop = len(text) if end is None else end
     for found in _LINE.finditer(text, start, stop):
-        if found.end() > found.start():
-            yield found.span()
+        span = found.span()
+        if span[0] < span[1]:
+            yield span
 
 
 def complete(

@@ -34,14 +34,17 @@ def rows_of(text: str, start: int, end: int) -> list[Row]:
     """The rows of the lines of a stretch of text."""
     found: list[Row] = []
     for a, b in lines(text, start, end):
-        stop = b
-        while stop > a and text[stop - 1].isspace():
-            stop -= 1
+        line = text[a:b].rstrip()
+        if not line:
+            found.append(Row(a, a, BLANK))
+            continue
+        stop = a + len(line)
         indent = 0
-        while a < stop and text[a] in " \t":
-            indent += 1 if text[a] == " " else _TAB - indent % _TAB
-            a += 1
-        found.append(Row(a, stop, indent) if a < stop else Row(stop, stop, BLANK))
+        if line[0] in " \t":
+            while text[a] in " \t":
+                indent += 1 if text[a] == " " else _TAB - indent % _TAB
+                a += 1
+        found.append(Row(a, stop, indent))
     return found
 
 
