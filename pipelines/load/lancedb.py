@@ -402,14 +402,27 @@ class LanceSink:
                 table.create_index(column, config=config)
 
 
+_LEAN = {
+    # One shard at a time in memory while the text index is made, instead of one for each CPU.
+    "LANCE_FTS_NUM_SHARDS": "1",
+    # Fragments are joined, and read for the index, some rows of one of them at a time: otherwise
+    # memory grows with the index.
+    "LANCE_DEFAULT_BATCH_SIZE": "1024",
+    "LANCE_DEFAULT_FRAGMENT_READAHEAD": "1",
+    "LANCE_DEFAULT_IO_BUFFER_SIZE": str(32 << 20),
+    "LANCE_IO_THREADS": "4",
+}
+"""Lance's settings, read when it is imported, that bound the memory of a load."""
+
+
 def _connect(name: str, folder: Path) -> Any:
     if find_spec("lancedb") is None:
         raise MissingExtra(
             f"sink {name!r} is of kind lancedb, and the package `lancedb` is not installed; "
             "install it with: pip install 'gristmill[load]'"
         )
-    # One shard at a time in memory while the text index is made, instead of one for each CPU.
-    os.environ.setdefault("LANCE_FTS_NUM_SHARDS", "1")
+    for setting, value in _LEAN.items():
+        os.environ.setdefault(setting, value)
     import lancedb
 
     return lancedb.connect(folder)
