@@ -11,7 +11,7 @@ from apache_beam.metrics import Metrics
 from apache_beam.pvalue import PCollection
 
 from pipelines.beam import Lent, ProgressHandle
-from pipelines.ingest.slices import Slice, SliceIngest, SliceResult
+from pipelines.ingest.slices import Slice, SliceIngest, SliceResult, finished
 from pipelines.ingest.work import parse_pool
 from pipelines.pool import ProcessPool
 from pipelines.storage import Storage
@@ -81,16 +81,6 @@ class WriteManifest(beam.DoFn):
         batch = finished(self._batch, element)
         Lake(self._lake).documents.manifests.write(batch)
         yield batch.batch_id
-
-
-def finished(batch: Batch, result: SliceResult) -> Batch:
-    """The batch with its parts, counts and costs."""
-    counts: dict[str, dict[str, int]] = {}
-    for (source, name), count in sorted(result.counts.items()):
-        counts.setdefault(source, {})[name] = count
-    parts = tuple(sorted(result.parts, key=lambda part: part.path))
-    facts = {"counts": counts, "usage": result.ledger.as_value()}
-    return dataclasses.replace(batch, parts=parts, facts=facts)
 
 
 @dataclasses.dataclass

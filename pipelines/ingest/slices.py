@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -25,7 +25,7 @@ from pipelines.ingest.rows import (
 from pipelines.ingest.sources.base import Fetched, FetchError, Source
 from pipelines.ingest.work import ParseItem, ParseOutcome, ParseReply
 from pipelines.pool import Failure
-from pipelines.tables import Part, PartWriter
+from pipelines.tables import Batch, Part, PartWriter
 from pipelines.usage import Ledger
 
 GROUP_BYTES = 256 << 10
@@ -305,3 +305,13 @@ class SliceIngest:
         if rows:
             content = reply.table().filter(pa.array(kept, pa.bool_()))
             self._writer.write(content_table(rows, content))
+
+
+def finished(batch: Batch, result: SliceResult) -> Batch:
+    """The batch with its parts, counts and costs."""
+    counts: dict[str, dict[str, int]] = {}
+    for (source, name), count in sorted(result.counts.items()):
+        counts.setdefault(source, {})[name] = count
+    parts = tuple(sorted(result.parts, key=lambda part: part.path))
+    facts = {"counts": counts, "usage": result.ledger.as_value()}
+    return replace(batch, parts=parts, facts=facts)

@@ -297,19 +297,39 @@ def _run_batch(
     actions: tuple[Action, ...],
     pool: ProcessPool | None,
 ) -> Batch:
-    from pipelines.beam import ProgressHandle, lend, run_pipeline
-    from pipelines.ingest.pipeline import Ingest
     from pipelines.ingest.rows import RowStamp
 
     batch = table.begin(consumer, sources.seq + 1, options.run_id, after=sources.seq)
     stamp = RowStamp(
         config.name, batch.seq, options.run_id, datetime.now(UTC), config.budget.labels
     )
-    width = REMOTE_SLICE if pool is None else len(actions)
-    slices = [
-        _slice(config, sources, stamp, index, members)
-        for index, members in enumerate(_chunks(actions, width))
-    ]
+    if any(action.kind == "fetch" for action in actions):
+        width = REMOTE_SLICE if pool is None else len(actions)
+        slices = [
+            _slice(config, sources, stamp, index, members)
+            for index, members in enumerate(_chunks(actions, width))
+        ]
+        _run_pipeline(config, options, batch, slices, pool)
+    else:
+        _run_here(table, batch, _slice(config, sources, stamp, 0, actions), options)
+    finished = table.finished(batch)
+    if finished.parts:
+        table.commit(finished)
+    else:
+        table.manifests.drop(batch.batch_id)
+    return finished
+
+
+def _run_pipeline(
+    config: Config,
+    options: RunOptions,
+    batch: Batch,
+    slices: Sequence[Slice],
+    pool: ProcessPool | None,
+) -> None:
+    from pipelines.beam import ProgressHandle, lend, run_pipeline
+    from pipelines.ingest.pipeline import Ingest
+
     with ExitStack() as stack:
         local = pool is not None
         ingest = Ingest(
@@ -320,12 +340,21 @@ def _run_batch(
             progress=ProgressHandle.to(options.progress),
         )
         run_pipeline(lambda pipeline: pipeline | "Ingest" >> ingest, options)
-    finished = table.finished(batch)
-    if finished.parts:
-        table.commit(finished)
-    else:
-        table.manifests.drop(batch.batch_id)
-    return finished
+
+
+def _run_here(table: Table, batch: Batch, work: Slice, options: RunOptions) -> None:
+    """Rights and deletions alone: small rows, for which Beam need not even be imported."""
+    from pipelines.ingest.slices import SliceIngest, finished
+    from pipelines.pool import NoPool
+    from pipelines.tables import PartWriter
+
+    writer = PartWriter(table.folder, table.part_path(batch, "00000"), table.schema)
+    try:
+        result = SliceIngest(work, writer, options.progress.advance).run(NoPool())
+    except BaseException:
+        writer.abort()
+        raise
+    table.manifests.write(finished(batch, result))
 
 
 def _slice(

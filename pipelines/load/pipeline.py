@@ -16,7 +16,7 @@ from lineage import Acl, TerminalError
 from pipelines.beam import Lent, ProgressHandle, lend, run_pipeline
 from pipelines.budget import BudgetExceeded
 from pipelines.load.rows import CHUNK_COLUMNS
-from pipelines.load.sink import Delete, LeaseLike, Narrow, Replace, SetAcl, Sink
+from pipelines.load.sink import Delete, LeaseLike, Narrow, Replace, SetAcl, Sink, open_sink
 
 if TYPE_CHECKING:
     import apache_beam as beam
@@ -77,6 +77,14 @@ def run_units(units: list[Unit], target: Target, options: RunOptions) -> None:
         lent = [stack.enter_context(lend(unit)) for unit in units]
         # Beam's options are for the parallel stages: several workers would be several writers.
         run_pipeline(build, replace(options, beam_args=()))
+
+
+def apply_here(units: list[Unit], target: Target) -> None:
+    """Apply `units` in order, without Beam: what changes rights is small, and should not wait."""
+    table = target.table.get()
+    sink = open_sink(target.sink, target.origin)
+    for unit in units:
+        apply_unit(unit, table, sink, target)
 
 
 def _apply_unit(target: Target) -> Any:

@@ -173,7 +173,7 @@ def _apply(
     plan: Plan, target: Target, options: RunOptions, size: int, vectors: Vectorizer | None
 ) -> None:
     """Apply a plan: rights and deletions, then replacements as far as the budget goes."""
-    from pipelines.load.pipeline import Unit, run_units
+    from pipelines.load.pipeline import Unit, apply_here, run_units
     from pipelines.load.plan import rights_parts
 
     # Rights first, also of documents whose chunks follow: a revocation does not wait for them,
@@ -182,7 +182,7 @@ def _apply(
     first += [Unit(part, "rights") for part in rights_parts(plan.set_acl)]
     first += [Unit(part, "narrow") for part in rights_parts(plan.replace)]
     if plan.delete or len(first) > 1:
-        run_units(first, target, options)
+        apply_here(first, target)
     options.progress.advance(plan.set_acl.num_rows)
     for rows in plan.replacements(size):
         run_units([Unit(rows, "replace")], target, options)

@@ -8,8 +8,9 @@
 A task that hangs, dies, or eats its memory becomes a `Failure`; the pool goes on.
 """
 
+from pipelines.pool.pool import NoPool as NoPool
 from pipelines.pool.pool import ProcessPool as ProcessPool
 from pipelines.pool.wire import Failure as Failure
 from pipelines.pool.wire import PoolError as PoolError
 
-__all__ = ["Failure", "PoolError", "ProcessPool"]
+__all__ = ["Failure", "NoPool", "PoolError", "ProcessPool"]

@@ -18,6 +18,20 @@ from pipelines.pool.wire import Failure, PoolError
 _END = object()
 
 
+class NoPool:
+    """Stands in for a pool where there is nothing to map, and starts nothing."""
+
+    def imap(self, tasks: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+        """Nothing.
+
+        Raises:
+            PoolError: there is a task after all.
+        """
+        for task in tasks:
+            raise PoolError(f"there are no processes for {type(task).__name__}")
+        yield from ()
+
+
 class ProcessPool:
     """Worker processes, each with a time limit and a memory limit for every task.
 

@@ -15,7 +15,7 @@ from pipelines.pool import ProcessPool
 from pipelines.storage import Storage
 from pipelines.tables import Batch, Lake
 from pipelines.transform.rows import RowStamp
-from pipelines.transform.slices import Slice, SliceResult, SliceTransform
+from pipelines.transform.slices import Slice, SliceResult, SliceTransform, finished
 from pipelines.transform.work import chunk_pool
 
 
@@ -74,17 +74,6 @@ class WriteManifest(beam.DoFn):
         batch = finished(self._batch, element)
         Lake(self._lake).chunks(self._strategy).manifests.write(batch)
         yield batch.batch_id
-
-
-def finished(batch: Batch, result: SliceResult) -> Batch:
-    """The batch with its parts, counts, figures and costs."""
-    parts = tuple(sorted(result.parts, key=lambda part: part.path))
-    facts = {
-        "counts": dict(result.counts),
-        "figures": {name: figures.as_dict() for name, figures in sorted(result.figures.items())},
-        "usage": result.ledger.as_value(),
-    }
-    return dataclasses.replace(batch, parts=parts, facts=facts)
 
 
 @dataclasses.dataclass

@@ -211,3 +211,14 @@ def _singly(unit: Unit) -> Iterator[Unit]:
             actions=(action,),
             part_path=unit.part_path.replace(".parquet", f"-{number:05d}.parquet"),
         )
+
+
+def finished(batch: Batch, result: SliceResult) -> Batch:
+    """The batch with its parts, counts, figures and costs."""
+    parts = tuple(sorted(result.parts, key=lambda part: part.path))
+    facts = {
+        "counts": dict(result.counts),
+        "figures": {name: figures.as_dict() for name, figures in sorted(result.figures.items())},
+        "usage": result.ledger.as_value(),
+    }
+    return dataclasses.replace(batch, parts=parts, facts=facts)

@@ -35,6 +35,8 @@ from pipelines.usage import Ledger
 if TYPE_CHECKING:
     from pipelines.pool import ProcessPool
     from pipelines.tables import Batch
+    from pipelines.transform.rows import RowStamp
+    from pipelines.transform.slices import Slice
 
 REMOTE_SLICE = 500
 """Documents in a slice on a remote runner; locally a batch is one slice."""
@@ -346,7 +348,6 @@ def _run_pipeline(
     pool: ProcessPool | None,
 ) -> None:
     from pipelines.beam import ProgressHandle, lend, run_pipeline
-    from pipelines.transform.pipeline import Transform
     from pipelines.transform.rows import RowStamp
     from pipelines.transform.slices import Slice
 
@@ -379,6 +380,11 @@ def _run_pipeline(
         now=datetime.now(UTC),
         payers=config.budget.labels,
     )
+    if not contents:
+        _run_here(config, batch, stamp, slices, options)
+        return
+    from pipelines.transform.pipeline import Transform
+
     with ExitStack() as stack:
         local = pool is not None
         transform = Transform(
@@ -390,6 +396,22 @@ def _run_pipeline(
             progress=ProgressHandle.to(options.progress),
         )
         run_pipeline(lambda pipeline: pipeline | "Transform" >> transform, options)
+
+
+def _run_here(
+    config: Config, batch: Batch, stamp: RowStamp, slices: Sequence[Slice], options: RunOptions
+) -> None:
+    """Rights and withdrawals alone: header rows, for which Beam need not even be imported."""
+    from pipelines.pool import NoPool
+    from pipelines.transform.slices import SliceResult, SliceTransform, finished
+
+    lake = Lake(config.lake)
+    chunks = lake.chunks(stamp.strategy)
+    result = SliceResult()
+    for work in slices:
+        each = SliceTransform(lake.documents, chunks, batch, stamp, options.progress.advance)
+        result = result.merge(each.run(work, NoPool()))
+    chunks.manifests.write(finished(batch, result))
 
 
 def _merged(done: Sequence[Batch]) -> tuple[dict[str, int], dict[str, Figures], Ledger]:
