@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pipeline import Run, make_folder, measured
 
-SIZE = 4000
+SIZE = 10_000
 RUNS = 100
 
 
