@@ -67,7 +67,9 @@ def test_nothing_is_left_and_the_others_stay(project: Any) -> None:
     (reports / "compare.html").write_text(f"<p>The employee {SECRET} was given thirty more days of")
     outside = project.root / "state/reports"
     outside.mkdir()
-    (outside / "compare-1.html").write_text(f"<p>The employee {SECRET} was given thirty more days of")
+    (outside / "compare-1.html").write_text(
+        f"<p>The employee {SECRET} was given thirty more days of"
+    )
     (reports / "other.html").write_text("<p>Words of other documents</p>")
     chunk = next(c for c in project.chunks() if SECRET in c["text"])
     feedback(project, chunk)
