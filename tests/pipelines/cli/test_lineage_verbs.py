@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 from cli_tools import answer, chunks_of, run
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipelines.queries.passage import byte_span, passage, places
+
+SLOW = [HealthCheck.too_slow]
+"""What a busy machine may trip."""
 
 
 def test_the_bytes_of_a_chunk_are_its_text_in_the_file(config: Path, made: Path) -> None:
@@ -30,6 +33,7 @@ ENCODINGS = [
 ]
 
 
+@settings(deadline=None, suppress_health_check=SLOW)
 @given(st.text(st.characters(max_codepoint=255), max_size=40), st.data())
 def test_byte_spans_are_exact_in_any_encoding(text: str, data: st.DataObject) -> None:
     encoding, bom = data.draw(st.sampled_from(ENCODINGS))
@@ -76,6 +80,7 @@ def test_boxes_are_those_of_the_innermost_blocks() -> None:
     assert places(blocks, 31, 39) == []
 
 
+@settings(deadline=None, suppress_health_check=SLOW)
 @given(st.text("ab\n", max_size=60), st.data())
 def test_a_passage_stands_at_its_lines(text: str, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(text)))

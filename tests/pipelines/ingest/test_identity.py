@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lineage import Acl, ConfigError, Principal
 from pipelines.ingest.identity import Names
+
+SLOW = [HealthCheck.too_slow]
+"""What a busy machine may trip."""
 
 NAMES = st.sampled_from(["a", "b", "c", "d", "guid-1", "guid-2"])
 LISTS = st.lists(NAMES, max_size=3).map(tuple)
@@ -17,6 +20,7 @@ ACLS = st.builds(Acl, st.just("explicit"), LISTS, LISTS, LISTS, LISTS, st.just("
 MAPS = st.dictionaries(st.sampled_from("abcd"), st.sampled_from(["guid-1", "guid-2", "guid-3"]))
 
 
+@settings(deadline=None, suppress_health_check=SLOW)
 @given(ACLS, MAPS, MAPS)
 def test_what_an_earlier_run_knows_is_used_only_where_it_is_still_right(
     acl: Acl, before: dict[str, str], now: dict[str, str]
@@ -31,6 +35,7 @@ def test_what_an_earlier_run_knows_is_used_only_where_it_is_still_right(
         assert usable or stored == acl
 
 
+@settings(deadline=None, suppress_health_check=SLOW)
 @given(ACLS, MAPS)
 def test_translating_twice_is_translating_once(acl: Acl, targets: dict[str, str]) -> None:
     names = Names(targets)

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from fastapi.testclient import TestClient
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from load_tables import Doc, World, key, rows
 from oidc_issuer import AUDIENCE, Issuer, issuer
@@ -29,6 +29,9 @@ from pipelines.load.lancedb import LanceSink
 from pipelines.load.sink import Replace, SearchableSink, kinds, open_sink
 from pipelines.serve.app import create_app
 from pipelines.serve.tokens import OidcTokens
+
+SLOW = [HealthCheck.too_slow]
+"""What a busy machine may trip."""
 
 DOCUMENTS = 340
 CALLERS = 36
@@ -271,7 +274,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> LanceSink:
     return sink
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=SLOW)
 @given(NAMES | st.none() | st.just("me"), st.frozensets(NAMES, max_size=4), NAMES)
 def test_no_name_and_no_query_becomes_part_of_the_filter(
     target: LanceSink, user: str | None, groups: frozenset[str], query: str
@@ -287,6 +290,7 @@ def test_no_name_and_no_query_becomes_part_of_the_filter(
     assert target.fetch([query, "' OR true --", "0" * 31 + "'"], principal) == {}
 
 
+@settings(deadline=None, suppress_health_check=SLOW)
 @given(NAMES)
 def test_a_literal_is_one_token(text: str) -> None:
     quoted = literal(text)

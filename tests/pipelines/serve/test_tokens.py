@@ -10,7 +10,7 @@ from typing import Any
 
 import jwt
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from oidc_issuer import AUDIENCE, Issuer, issuer, key
 
@@ -18,6 +18,9 @@ from lineage import Principal
 from pipelines.config import ServeConfig
 from pipelines.serve import keys
 from pipelines.serve.tokens import LocalToken, OidcTokens, Refused
+
+SLOW = [HealthCheck.too_slow]
+"""What a busy machine may trip."""
 
 
 @pytest.fixture
@@ -191,6 +194,7 @@ def test_the_token_of_a_local_principal() -> None:
     assert LocalToken(Principal()).token != verifier.token
 
 
+@settings(deadline=None, suppress_health_check=SLOW)
 @given(st.text(max_size=200) | st.none())
 def test_no_header_at_all_lets_anybody_in(value: str | None) -> None:
     with pytest.raises(Refused):

@@ -11,11 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from lineage import Acl, Principal
 from pipelines.ingest.sources.adls_rights import PathAcl, resolve
+
+SLOW = [HealthCheck.too_slow]
+"""What a busy machine may trip."""
 
 USERS = ["u1", "u2"]
 GROUPS = ["g1", "g2", "g3"]
@@ -112,7 +115,7 @@ def wrong(acl: Acl, paths: list[Entry], roles: frozenset[str]) -> tuple[list[obj
     return leaks, denials
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400, deadline=None, suppress_health_check=SLOW)
 @given(PATHS, st.frozensets(st.sampled_from([*USERS, *GROUPS]), max_size=2) | st.just(frozenset()))
 def test_never_wider_and_equal_where_it_says_so(paths: list[Entry], roles: frozenset[str]) -> None:
     resolved = resolve(
@@ -149,14 +152,14 @@ def a_flat_list_exists(paths: list[Entry]) -> bool:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=SLOW)
 @given(PATHS)
 def test_says_inexact_only_where_no_flat_list_would_do(paths: list[Entry]) -> None:
     if resolve([entry.parsed() for entry in paths]).inexact is not None:
         assert not a_flat_list_exists(paths)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=SLOW)
 @given(PATHS, st.dictionaries(st.sampled_from(GROUPS), st.lists(st.sampled_from(GROUPS))))
 def test_groups_in_groups(paths: list[Entry], nested: dict[str, list[str]]) -> None:
     resolved = resolve([entry.parsed() for entry in paths], nested=nested)
@@ -255,6 +258,7 @@ def test_default_entries_and_sticky_bits() -> None:
 
 
 @example("user::rwx,group::r-x,mask::rwx,other::---")
+@settings(deadline=None, suppress_health_check=SLOW)
 @given(st.text(alphabet="usergopmakthfl:,rwx-", max_size=60))
 def test_any_text_is_read_or_refused(text: str) -> None:
     with contextlib.suppress(ValueError):
