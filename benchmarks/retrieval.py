@@ -280,7 +280,7 @@ def main() -> None:
             print_differences([row for name, row in rows.items() if name in mine], others)
 
 
-CAP = 1.5
+CAP = 2.0
 """Our hard cap, as a multiple of the target."""
 
 

@@ -32,17 +32,18 @@ class OptimalChunker(StructureChunker):
     - size: the square of its deviation from the target, as a share of the target;
     - structure: what the cut at its start breaks. A cut at the end of a section, a block or a line
       is rewarded, one between sentences costs as much, one inside a sentence several times that,
-      and one between a heading and what it heads most;
+      and one between a heading and what it heads most. A chunk that joins a part of a paragraph to
+      another paragraph costs more;
     - cohesion: the repeated words that the cut separates (`chunkers.cohesion`).
 
     So a chunk is shorter than the target where natural ends abound, and longer inside a long
-    paragraph: with the weights as they are, about 0.7 to 1.15 times the target. Tables, code fences
-    and lists stay whole while they fit under the cap; lines count where they were broken on
+    paragraph: with the weights as they are, from about 0.6 to 1.3 times the target. Tables, code
+    fences and lists stay whole while they fit under the cap; lines count where they were broken on
     purpose (`chunkers.running`). A region of a document is divided by itself, and what lies far
     from an edit does not move.
 
-    Good for: prose, Markdown, HTML, PDF; the default. Chunks are best with a cap of 1.5 to 2 times
-    the target.
+    Good for: prose, Markdown, HTML, PDF; the default. Chunks are best with a cap of twice the
+    target.
     Costs: one pass of the encoding, a sentence segmenter for the longer paragraphs, a sort of the
     tokens, and time linear in the number of candidates times those that fit into one chunk.
     Comes from: text segmentation by dynamic programming (Utiyama and Isahara, ACL 2001), with Knuth
@@ -52,16 +53,18 @@ class OptimalChunker(StructureChunker):
     name: ClassVar[str] = "optimal"
     version: ClassVar[str] = "3"
 
-    size_weight: float = 1.0
-    """Cost of a chunk of no size at all; it falls with the square to none at the target."""
-    overfull_weight: float = 1.0
+    size_weight: float = 0.5
+    """Cost of a chunk of no size at all, falling with the square to none at the target."""
+    overfull_weight: float = 0.5
     """Cost of a chunk of twice the target, rising with the square from none at the target."""
     structure_weight: float = 1.0
     """Factor on the costs of what a cut breaks."""
-    end_bonus: float = 0.5
+    end_bonus: float = 0.3
     """What a cut at the end of a section, a block or a line takes off the cost."""
     cohesion_weight: float = 0.4
     """Cost of a cut that separates as many repeated words as there can be."""
+    straddle_weight: float = 0.2
+    """Cost of a chunk that joins a part of a paragraph to another paragraph."""
     sentence_share: float = 0.25
     """Paragraphs over this share of the target may be cut inside even if they fit."""
 
@@ -69,7 +72,7 @@ class OptimalChunker(StructureChunker):
         super().__post_init__()
         owner = f"chunker {self.name!r}"
         for weight in ("size_weight", "overfull_weight", "structure_weight", "end_bonus",
-                       "cohesion_weight", "sentence_share"):  # fmt: skip
+                       "cohesion_weight", "straddle_weight", "sentence_share"):  # fmt: skip
             check_number(owner, weight, getattr(self, weight), 0.0, 100.0)
 
     def layout(
@@ -98,8 +101,10 @@ class OptimalChunker(StructureChunker):
             penalties = [
                 broken + weight * tear for broken, tear in zip(penalties, torn, strict=True)
             ]
+        units = _units(atoms.strengths)
         largest = max(map(operator.sub, sizes[1:], sizes), default=0)
-        return cheapest(sizes, rooms, penalties, size_costs, target + max(target, largest))
+        reach = target + max(target, largest)
+        return cheapest(sizes, rooms, penalties, size_costs, reach, units, self.straddle_weight)
 
     def torn(self, sizes: list[int], atoms: Atoms, tokens: TokenMap) -> list[float]:
         """What a cut before each atom separates, from 0 to 1."""
@@ -125,6 +130,17 @@ def _breaks(weight: float, bonus: float) -> list[float]:
     ]
 
 
+def _units(strengths: Sequence[int]) -> list[int]:
+    """For each atom, the first one of the paragraph or line that it is in."""
+    units: list[int] = []
+    unit = 0
+    for i, strength in enumerate(strengths):
+        if strength <= boundaries.LINE:
+            unit = i
+        units.append(unit)
+    return units
+
+
 def _broken(strength: int) -> float:
     """What a cut at a boundary of this strength breaks, on the scale of the size's cost."""
     if strength < boundaries.BLOCK:
@@ -146,6 +162,8 @@ def cheapest(
     penalties: Sequence[float],
     size_costs: Sequence[float],
     reach: int | None = None,
+    units: Sequence[int] = (),
+    straddle: float = 0.0,
 ) -> list[int]:
     """The index of the first atom of each chunk in the segmentation of least cost.
 
@@ -156,6 +174,8 @@ def cheapest(
         size_costs: cost of a chunk of so many tokens, up to the largest room.
         reach: tokens up to which a chunk of several atoms is considered at all; the room when not
             given.
+        units: for each atom the first one of its unit; every atom is a unit when not given.
+        straddle: cost of a chunk of several units that begins or ends inside one.
     """
     count = len(rooms)
     if not count:
@@ -167,18 +187,29 @@ def cheapest(
         *size_costs,
         *repeat(_IMPOSSIBLE, max(map(operator.sub, sizes[1:], sizes))),
     ].__getitem__
+    units = units or range(count)
+    joined: list[float] = []
+    """As `begun`, for chunks that go on beyond the unit that the atom is in."""
     begun: list[float] = []
     """For each atom, the least cost of what comes before it and of the cut there."""
     back = [0] * (count + 1)
     least = 0.0
     low = 0
     for j in range(1, count + 1):
+        unit = units[j - 1]
         begun.append(least + penalties[j - 1])
+        joined.append(begun[-1] + (straddle if unit < j - 1 else 0.0))
         end = sizes[j]
         low = bisect_left(sizes, end - most, low, j)
         first = min(low, j - 1)
         spans = list(map(end.__sub__, sizes[first:j]))
-        costs = list(map(operator.add, begun[first:], map(cost_of, spans)))
+        if unit <= first or not straddle:
+            before = begun[first:]
+        elif j < count and units[j] < j:  # ends inside a unit, whatever it begins with
+            before = [*map(float(straddle).__add__, begun[first:unit]), *begun[unit:]]
+        else:
+            before = [*joined[first:unit], *begun[unit:]]
+        costs = list(map(operator.add, before, map(cost_of, spans)))
         if spans[0] > least_room:
             for i, (span, room) in enumerate(zip(spans, rooms[first:j], strict=True)):
                 if span > room:

