@@ -175,19 +175,37 @@ def calibrated(bench: Bench, cut: Cut, mean: float) -> tuple[int, list[Ranges]]:
     """The limit at which chunks have a mean number of tokens nearest to `mean`, and those."""
 
     @functools.cache
-    def at(limit: int) -> tuple[float, list[Ranges]]:
-        cuts = cut(limit)
-        return float(flat(bench, cuts)[1].mean()), cuts
+    def at(limit: int) -> float:
+        return float(flat(bench, cut(limit))[1].mean())
 
+    limit = nearest(at, mean)
+    return limit, cut(limit)
+
+
+def calibrated_each(bench: Bench, cut: Cut, mean: float) -> tuple[int, list[Ranges]]:
+    """The same with a limit for each text, so that the mean is the same in all; -1 as the limit."""
+    chosen = []
+    for document in range(len(bench.texts)):
+
+        @functools.cache
+        def at(limit: int, document: int = document) -> float:
+            alone = [r if i == document else [] for i, r in enumerate(cut(limit))]
+            return float(flat(bench, alone)[1].mean())
+
+        chosen.append(cut(nearest(at, mean))[document])
+    return -1, chosen
+
+
+def nearest(at: Callable[[int], float], mean: float) -> int:
+    """The limit whose value is nearest to `mean`, where the values rise with it."""
     low, high = round(mean * 0.6), round(mean * 3)
     while high - low > 1:
         middle = (low + high) // 2
-        if at(middle)[0] <= mean:
+        if at(middle) <= mean:
             low = middle
         else:
             high = middle
-    best = min((low, high), key=lambda limit: abs(at(limit)[0] - mean))
-    return best, at(best)[1]
+    return min((low, high), key=lambda limit: abs(at(limit) - mean))
 
 
 def measured(
@@ -247,6 +265,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", help="folder or name of the embedding model")
     parser.add_argument("--sizes", type=int, nargs="+", default=[90, 140, 180])
+    parser.add_argument(
+        "--each", action="store_true", help="the same mean size in each text, not over all of them"
+    )
     parser.add_argument("--only", help="chunkers whose name contains this")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(
@@ -272,7 +293,8 @@ def main() -> None:
         for name, cut in {**cuts, **mine}.items():
             if given.only and given.only.lower() not in name.lower():
                 continue
-            limit, chosen = calibrated(bench, cut, size)
+            calibrate = calibrated_each if given.each else calibrated
+            limit, chosen = calibrate(bench, cut, size)
             rows[name] = measured(bench, name, limit, chosen, vectors)
         print_rows(size, list(rows.values()))
         others = [row for name, row in rows.items() if name in cuts]
