@@ -193,8 +193,8 @@ def histogram(
 
 def ticks(low: float, high: float, number: int = 5) -> list[float]:
     """Round numbers from at or below `low` to at or above `high`."""
-    if high <= low:
-        high = low + (abs(low) or 1.0) * 0.1
+    if high - low <= 1e-9 * max(abs(low), abs(high), 1.0):
+        high = low + max(abs(low), 1.0) * 0.1
     rough = (high - low) / number
     size = 10.0 ** math.floor(math.log10(rough))
     step = min((m * size for m in (1, 2, 2.5, 5, 10)), key=lambda s: abs(s - rough))
