@@ -46,7 +46,7 @@ RIGHTS = pa.schema(
 
 
 VECTOR, MODEL = "vector", "embedding_model"
-"""Columns of an index with vectors: the vector, and what made it."""
+"""Columns of an index with vectors: the vector, and what made it; null where there is none."""
 
 
 def index_schema(chunks: pa.Schema, dimensions: int | None = None) -> pa.Schema:
@@ -69,12 +69,12 @@ def index_schema(chunks: pa.Schema, dimensions: int | None = None) -> pa.Schema:
     )
 
 
-def embedded_texts(chunks: pa.Table) -> list[str]:
-    """What is embedded of each chunk row."""
+def embedded_texts(chunks: pa.Table) -> list[str | None]:
+    """What is embedded of each chunk row; null for larger chunks, which are read, not searched."""
     return [
-        embedded_text(context or "", text)
-        for context, text in zip(
-            chunks["context"].to_pylist(), chunks["text"].to_pylist(), strict=True
+        embedded_text(context or "", text) if level == 0 else None
+        for context, text, level in zip(
+            *(chunks[name].to_pylist() for name in ("context", "text", "level")), strict=True
         )
     ]
 
@@ -123,7 +123,9 @@ def replacement_rows(
         vectors = np.concatenate([_vectors(change) for change in filled])
         flat = pa.array(vectors.ravel(), pa.float32())
         columns[VECTOR] = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
-        columns[MODEL] = pa.array([model] * len(vectors), pa.string())
+        # What has no vector has zeros in its place, and no model: no search by vectors sees it.
+        names = [model if level == 0 else None for level in chunks["level"].to_pylist()]
+        columns[MODEL] = pa.array(names, pa.string())
     return pa.table([columns[name] for name in schema.names], schema=schema)
 
 

@@ -37,7 +37,8 @@ class Replace:
     acl: Acl
     labels: Mapping[str, str]
     vectors: npt.NDArray[np.float32] | None = None
-    """`(chunks, dimensions)`, in the order of the rows; null for a sink without an embedder."""
+    """`(chunks, dimensions)`, in the order of the rows, zeros for chunks of a higher level than 0;
+    null for a sink without an embedder."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,9 @@ from pipelines.load.sink import Replace
 from pipelines.usage import Ledger, Usage
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from pipelines.config import Config, EmbedderConfig
 
 
@@ -44,13 +47,14 @@ class Vectorizer:
             TransientError: the service that embeds is away.
         """
         texts = [embedded_texts(change.chunks) for change in batch]
-        missing = set(self.embedder.missing([text for each in texts for text in each]))
+        wanted = [text for each in texts for text in each if text is not None]
+        missing = set(self.embedder.missing(wanted))
         cost = Ledger(self.ledger.labels)
         for change, own in zip(batch, texts, strict=True):
             cost.add(change.labels, documents=1, embedded_tokens=self._tokens(change, own, missing))
         self.meter.allow("load", cost.total())
         started = time.monotonic()
-        vectors = self.embedder.embed([text for each in texts for text in each])
+        vectors = _spread(self.embedder.embed(wanted), texts)
         _share(cost, time.monotonic() - started)
         self.meter.record("load", uuid.uuid4().hex, cost)
         self.ledger = self.ledger.merge(cost)
@@ -60,7 +64,7 @@ class Vectorizer:
             start += len(own)
         return result
 
-    def _tokens(self, change: Replace, texts: Sequence[str], missing: set[str]) -> int:
+    def _tokens(self, change: Replace, texts: Sequence[str | None], missing: set[str]) -> int:
         """The tokens of those texts that have to be embedded, each charged where it comes first.
 
         In the service's own encoding where it is paid by token, else as the chunks were counted.
@@ -71,10 +75,22 @@ class Vectorizer:
         counts = change.chunks["token_count"].to_pylist()
         paid = isinstance(self.embedder.embedder, AzureOpenAIEmbedder)
         for text, count in zip(texts, counts, strict=True):
-            if text in missing:
+            if text is not None and text in missing:
                 missing.discard(text)
                 total += count_tokens(text, AzureOpenAIEmbedder.encoding) if paid else count
         return total
+
+
+def _spread(
+    vectors: npt.NDArray[np.float32], texts: Sequence[Sequence[str | None]]
+) -> npt.NDArray[np.float32]:
+    """A row for each text, zeros for what was not embedded."""
+    import numpy as np
+
+    mask = np.array([text is not None for each in texts for text in each], bool)
+    rows = np.zeros((len(mask), vectors.shape[1]), np.float32)
+    rows[mask] = vectors
+    return rows
 
 
 def _share(ledger: Ledger, seconds: float) -> None:

@@ -301,9 +301,9 @@ def _behind(config: Config, chunked_anew: Set[str]) -> Ledger:
         }
         cached = open_cached(sink.embedder, config.lake)
         contents = {key: row["upsert_seq"] for key, row in live.items()}
-        columns = ["document_id", "context", "text", "token_count"]
+        columns = ["document_id", "level", "context", "text", "token_count"]
         for rows in table.chunk_batches(contents, columns) if contents else ():
-            values = rows.select(columns).to_pylist()
+            values = [row for row in rows.select(columns).to_pylist() if row["level"] == 0]
             texts = [embedded_text(each["context"] or "", each["text"]) for each in values]
             missing = set(cached.missing(texts))
             for each, text in zip(values, texts, strict=True):

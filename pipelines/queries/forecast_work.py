@@ -61,7 +61,7 @@ class Amounts:
     tokens: int
     seconds: float
     texts: tuple[tuple[str, int], ...]
-    """What is embedded of each chunk, and its tokens."""
+    """What is embedded of each chunk of level 0, and its tokens."""
 
 
 def measure(probe: Probe) -> dict[str, Amounts]:
@@ -107,11 +107,11 @@ def _chunk(
     rows, reply = ChunkRows(stamp), UnitReply()
     routed = router_of(strategy).route(document_facts(row, roots))
     chunk_document(Action("chunk", row, None, routed), text, blocks, rows, reply)
-    table = rows.table().select(["op", "context", "text", "token_count"]).to_pylist()
+    table = rows.table().select(["op", "level", "context", "text", "token_count"]).to_pylist()
     texts = tuple(
         (embedded_text(each["context"] or "", each["text"]), each["token_count"])
         for each in table
-        if each["op"] == "chunk"
+        if each["op"] == "chunk" and each["level"] == 0
     )
     counts = reply.counts
     return bool(counts["rejected"]), counts["chunks"], counts["tokens"], texts

@@ -211,3 +211,49 @@ def test_a_dry_run_says_how_much_will_be_embedded(tmp_path: Path) -> None:
     assert behind["embedded_tokens"] == before["embedded_tokens"]
     assert done["by_label"]["owner"]["hr"]["embedded_tokens"] == before["embedded_tokens"]
     assert forecast(config, options)["usage"]["total"]["embedded_tokens"] == 0
+
+
+def test_larger_chunks_around_others_are_not_embedded(tmp_path: Path, spy: Spy) -> None:
+    import yaml
+
+    from pipelines.config import load_config
+    from pipelines.ingest import stage as ingest
+    from pipelines.load import stage as load
+    from pipelines.load.profile import ANALYSIS, read
+    from pipelines.options import RunOptions
+    from pipelines.queries.forecast import forecast
+    from pipelines.transform import stage as transform
+
+    profiles = {"lookup": {"target_tokens": 24}, "analysis": {"target_tokens": 120}}
+    policy = {
+        "profiles": profiles,
+        "default": {"chunker": "optimal", "profile": ["lookup", "analysis"]},
+    }
+    value: dict[str, Any] = {
+        "name": "test",
+        "lake": "lake",
+        "sources": [{"uri": "docs", "acl": {"default": "public"}}],
+        "strategies": [{"name": "default", "max_tokens": 200, "policy": policy}],
+        "sinks": [{"name": "index", "kind": "lancedb", "uri": "index", "embedder": True}],
+        "embedder": {"kind": "onnx", "model": str(MODEL)},
+    }
+    (tmp_path / "docs").mkdir()
+    body = " ".join(f"Station {m} has {m} gauges on the quay." for m in range(40))
+    (tmp_path / "docs" / "a.txt").write_text(f"{body} Holidays are twenty days.")
+    path = tmp_path / "gristmill.yaml"
+    path.write_text(yaml.safe_dump(value))
+    config, options = load_config(path), RunOptions(workers=1)
+    told = forecast(config, options)["usage"]["total"]["embedded_tokens"]
+    ingest.run(config, options)
+    transform.run(config, options)
+    done = load.run(config, options).usage["total"]["embedded_tokens"]
+    import lancedb
+
+    rows = lancedb.connect(tmp_path / "index").open_table("chunks").search().to_list()
+    small = [row for row in rows if row["level"] == 0]
+    assert len(small) < len(rows)
+    assert sorted(spy.texts) == sorted(row["embedded_text"] for row in small)
+    assert told == done == sum(row["token_count"] for row in small)
+    assert {row["embedding_model"] for row in rows if row["level"]} == {None}
+    hit = read(config, "vacation entitlement", Principal(), ANALYSIS).hits[0]
+    assert (hit.granularity, "Holidays" in hit.text) == ("analysis", True)
