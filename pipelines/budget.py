@@ -28,7 +28,13 @@ FOLDER = "_usage"
 
 
 class BudgetExceeded(TerminalError):
-    """The next step would cost more than a limit allows; it was not taken."""
+    """The next step would cost more than a limit allows; it was not taken.
+
+    Attributes:
+        ahead: the same, said before anything was done.
+    """
+
+    ahead: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +185,11 @@ def _plus(spent: Spent, value: Mapping[str, Any]) -> Spent:
 
 
 def _exceeded(key: str, stage: str, limit: str, spent: str, wanted: str) -> BudgetExceeded:
-    return BudgetExceeded(
+    error = BudgetExceeded(
         f"stopped before the budget is exceeded: {key} is {limit}, {spent} are spent, and the next "
         f"step of {stage} needs {wanted}. What was committed stays, and the next run goes on from "
         f"there; raise {key} to go on now"
     )
+    error.ahead = f"a run would stop at the budget: {key} is {limit}, {spent} are spent, and it "
+    error.ahead += f"would need {wanted}"
+    return error

@@ -278,7 +278,7 @@ def _value(
     try:
         Meter.of(config, options).allow("run", ledger.total())
     except BudgetExceeded as error:
-        value["over_budget"] = str(error)
+        value["over_budget"] = error.ahead
     return value
 
 
