@@ -71,13 +71,12 @@ def _add(config: Config, path: Path | None, as_json: bool) -> int:
             lines = file.readlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
-    items, unreadable = read_lines(lines)
-    added = add_feedback(config, items)
-    value = added.as_dict()
-    value["problems"] = [
-        *({"line": number, "message": message} for number, message in unreadable),
-        *value["problems"],
-    ]
+    numbered, unreadable = read_lines(lines)
+    added = add_feedback(config, [item for _, item in numbered])
+    problems = unreadable + [(numbered[place][0], message) for place, message in added.problems]
+    value = added.as_dict() | {
+        "problems": [{"line": line, "message": message} for line, message in sorted(problems)]
+    }
     if as_json:
         emit_json(value)
     else:
@@ -86,18 +85,15 @@ def _add(config: Config, path: Path | None, as_json: bool) -> int:
             [
                 ("added", added.added),
                 ("known already", added.duplicates),
-                ("not usable", len(value["problems"])),
+                ("not usable", len(problems)),
                 ("disputed", len(added.conflicts)),
             ],
         )
         print_conflicts(value["conflicts"])
-        if value["problems"]:
-            entries = [
-                (f"line {p['line']}" if "line" in p else f"piece {p['item'] + 1}", p["message"])
-                for p in value["problems"][:SHOWN]
-            ]
+        if problems:
+            entries = [(f"line {line}", message) for line, message in sorted(problems)[:SHOWN]]
             print_entries("not usable", entries)
-    return WITH_PROBLEMS if value["problems"] else 0
+    return WITH_PROBLEMS if problems else 0
 
 
 def print_conflicts(conflicts: list[dict[str, Any]]) -> None:

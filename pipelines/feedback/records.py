@@ -124,14 +124,14 @@ def from_value(value: object) -> Feedback:
     return Feedback(**given, groups=tuple(groups))
 
 
-def read_lines(lines: Iterable[str]) -> tuple[list[Feedback], list[tuple[int, str]]]:
-    """The feedback in lines of JSON, and for each line that is none its number and why."""
+def read_lines(lines: Iterable[str]) -> tuple[list[tuple[int, Feedback]], list[tuple[int, str]]]:
+    """The feedback in lines of JSON, and for each line that is none why; all with line numbers."""
     found, problems = [], []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            found.append(from_value(json.loads(line)))
+            found.append((number, from_value(json.loads(line))))
         except json.JSONDecodeError as error:
             problems.append((number, f"is not JSON: {error}"))
         except ValueError as error:
