@@ -26,16 +26,33 @@ FULL = 3.0
 _COMMON, _RARE = 9, 14
 """Binary logarithms of the ranks below which a token ties nothing, and from which on fully."""
 _UNIT = 256
+_BLOCK = 1 << 17
+"""Tokens that are looked at together, so that what is needed on the way stays small."""
 _MOST = 1 << 18
 """More ranks than any vocabulary has."""
 
 
-def torn(tokens: TokenMap) -> npt.NDArray[np.float64]:
+def torn(tokens: TokenMap) -> npt.NDArray[np.float32]:
     """For each number of tokens from the start of the text, what a cut there tears: 0 to 1."""
     import numpy as np
 
-    stems, count = tokens.stems, len(tokens)
-    places = np.flatnonzero((stems > 0) & (tokens.ids >= 1 << _COMMON))
+    count = len(tokens)
+    found = np.empty(count + 1, np.float32)
+    for begin in range(0, count + 1, _BLOCK):
+        end = min(begin + _BLOCK, count + 1)
+        low = max(begin - REACH, 0)
+        ties = _ties(tokens, low, min(end + REACH, count))[begin - low : end - low]
+        found[begin:end] = np.minimum(ties / (FULL * REACH * _UNIT), 1.0)
+    return found
+
+
+def _ties(tokens: TokenMap, low: int, high: int) -> npt.NDArray[np.float64]:
+    """The ties across a cut after each number of tokens from `low` to `high`, by those between."""
+    import numpy as np
+
+    ids, count = tokens.ids[low:high], high - low
+    stems = tokens.stems_of(ids)
+    places = np.flatnonzero((stems > 0) & (ids >= 1 << _COMMON))
     keys = stems[places].astype(np.uint64)
     keys <<= np.uint64(32)
     keys |= places.astype(np.uint64)
@@ -47,11 +64,10 @@ def torn(tokens: TokenMap) -> npt.NDArray[np.float64]:
     gap = gap[tied].astype(np.uint32)
     last = first + gap
     # Whole numbers: sums then do not depend on what is far away, to the last bit.
-    weight = _rarity()[tokens.ids[last]] * (REACH - gap)
+    weight = _rarity()[ids[last]] * (REACH - gap)
     steps = np.bincount(first + 1, weight, count + 2)
     steps -= np.bincount(last + 1, weight, count + 2)
-    ties = np.cumsum(steps)[: count + 1] / (FULL * REACH * _UNIT)
-    return np.minimum(ties, 1.0)
+    return np.cumsum(steps, dtype=np.float64)[: count + 1]
 
 
 @functools.cache

@@ -62,7 +62,9 @@ def chonkie_code(encoder: tiktoken.Encoding, count: Callable[[str], int], cap: i
 def semchunk(encoder: tiktoken.Encoding, count: Callable[[str], int], cap: int) -> Split:
     import semchunk
 
-    return semchunk.chunkerify(count, cap)
+    # It remembers every count for good. With a counter of its own for each text, a second round
+    # over the same text is work again.
+    return lambda text: semchunk.chunkerify(lambda part: count(part), cap)(text)
 
 
 def llama_sentence(encoder: tiktoken.Encoding, count: Callable[[str], int], cap: int) -> Split:
