@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chunkers import TokenMap, build
+from chunkers import TokenMap, build, cohesion
 from chunkers.cohesion import FULL, REACH
 from chunkers.conformance import check
 from lineage import Block, Document
@@ -69,3 +70,11 @@ def test_optimal_prefers_the_cut_that_tears_less() -> None:
     weights = {"target_tokens": 40, "size_weight": 0.3, "overfull_weight": 0.3}
     spans = check(build("optimal", {**weights, "cohesion_weight": 4.0}, max_tokens=80), document)
     assert text.index("Knead") in {span.start for span in spans}
+
+
+def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "Harbour masters count harbours. Granite quarries sell granite to harbours. " * 60
+    whole = TokenMap(text).torn
+    for size in (1, 7, 100, 101, 250):
+        monkeypatch.setattr(cohesion, "_BLOCK", size)
+        assert TokenMap(text).torn.tolist() == whole.tolist()
