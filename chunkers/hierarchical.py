@@ -157,6 +157,11 @@ class HierarchicalChunker:
         """Moves with that of the chunker that makes the smallest chunks."""
         return f"1+{self.chunker}.{self.smallest.version}"
 
+    def prepare(self) -> None:
+        """Make sure that what the smallest chunks need is there; see `SemanticChunker.prepare`."""
+        if hasattr(self.smallest, "prepare"):
+            self.smallest.prepare()
+
     def spans(self, document: Document, tokens: TokenMap) -> list[Span]:
         """All levels, the smallest first, each in order; `parent` is an index into the list."""
         below = [

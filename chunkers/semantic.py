@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from chunkers import embedders
+from chunkers.embedders import Embed, Embeds
 from chunkers.optimal import OptimalChunker
 from chunkers.packing import Atoms
 from chunkers.parameters import check_int
 from chunkers.tokens import TokenMap
-from lineage.errors import ConfigError
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-
-
-class Embeds(Protocol):
-    """What turns texts into vectors, one row each."""
-
-    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """The vectors of `texts`."""
-
-
-Embed = Callable[[Sequence[str]], "npt.NDArray[np.float32]"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +37,11 @@ class SemanticChunker(OptimalChunker):
     name: ClassVar[str] = "semantic"
     version: ClassVar[str] = "1"
 
-    embedder: Embeds | Embed | None = field(default=None, repr=False)
-    """Anything with `embed(texts)`, or such a function; words are compared when not given."""
+    embedder: Embeds | Embed | Mapping[str, Any] | None = field(
+        default=None, repr=False, hash=False
+    )
+    """Anything with `embed(texts)`, such a function, or a description of one of the kinds that are
+    registered (`chunkers.embedders`); words are compared when not given."""
     cohesion_weight: float = 0.8
     """Cost of a cut between sentences that are as like each other as can be."""
     overfull_weight: float = 0.15
@@ -65,19 +59,24 @@ class SemanticChunker(OptimalChunker):
         super().__post_init__()
         owner = f"chunker {self.name!r}"
         check_int(owner, "window", self.window, 1, 100)
-        made: Any = self.embedder
-        if made is not None and not callable(made) and not callable(getattr(made, "embed", None)):
-            raise ConfigError(
-                f"{owner}: embedder must be an object with embed(texts), or a function of texts, "
-                f"not {made!r}"
-            )
+        if self.embedder is not None:
+            embedders.check(owner, self.embedder)
+
+    def prepare(self) -> None:
+        """Make sure that the embedder works, before documents are chunked.
+
+        Raises:
+            GristmillError: whatever is wrong with the model that a description names.
+        """
+        if self.embedder is not None:
+            embedders.function_of(self.embedder)(["ready"])
 
     def torn(self, sizes: list[int], atoms: Atoms, tokens: TokenMap) -> list[float]:
         """The likeness of what is before and after each atom's start, from 0 to 1."""
         if self.embedder is None or len(atoms) < 2:
             return super().torn(sizes, atoms, tokens)
         ends = [*atoms.starts[1:], max(tokens.position(sizes[-1]), atoms.starts[-1] + 1)]
-        embed: Any = getattr(self.embedder, "embed", self.embedder)
+        embed = embedders.function_of(self.embedder)
         text = tokens.text
         places = zip(atoms.starts, ends, strict=True)
         vectors = embed([text[start:end].strip() for start, end in places])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from chunkers.policy import PolicyError
 from chunkers.suggest import unknown
 from pipelines.config import EmbedderConfig
 from pipelines.config_section import Section
@@ -61,3 +64,46 @@ def read_embedder(file: YamlFile, top: Section, folder: Path) -> EmbedderConfig 
         ),
         api_version=section.text("api_version", "2024-10-21", example='"2024-10-21"'),
     )
+
+
+def with_embedder(policy: Mapping[str, Any], embedder: EmbedderConfig | None) -> dict[str, Any]:
+    """A policy as written, with a description of the embedder for each `embedder: true` in it.
+
+    The description holds the model's fingerprint, so that another model chunks anew exactly what
+    it decides about.
+
+    Raises:
+        PolicyError: there is no embedder, or one that chunkers cannot use.
+    """
+    filled: dict[str, Any] = _filled(policy, embedder, ())
+    return filled
+
+
+def _filled(value: Any, embedder: EmbedderConfig | None, path: tuple[str | int, ...]) -> Any:
+    if isinstance(value, list):
+        return [_filled(item, embedder, (*path, n)) for n, item in enumerate(value)]
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        key: _description(embedder, (*path, key))
+        if key == "embedder" and item is True
+        else _filled(item, embedder, (*path, key))
+        for key, item in value.items()
+    }
+
+
+def _description(embedder: EmbedderConfig | None, path: tuple[str | int, ...]) -> dict[str, Any]:
+    if embedder is None:
+        raise PolicyError(
+            path,
+            "is true, and the configuration has no `embedder`; for example "
+            f"`{_EXAMPLE}` beside `strategies`",
+        )
+    if embedder.kind != "onnx":
+        raise PolicyError(
+            path,
+            f"is true, and the configuration's embedder is of kind {embedder.kind}: chunkers embed "
+            f"every sentence in processes without a network, so it takes a local model "
+            f"(`{_EXAMPLE}`), or name one here: `embedder: {{kind: onnx, model: /models/NAME}}`",
+        )
+    return {"kind": "onnx", "model": embedder.model, "fingerprint": embedder.fingerprint()}

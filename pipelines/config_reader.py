@@ -25,7 +25,7 @@ from pipelines.config import (
 )
 from pipelines.config_access import read_identity
 from pipelines.config_budget import read_budget
-from pipelines.config_embedder import read_embedder
+from pipelines.config_embedder import read_embedder, with_embedder
 from pipelines.config_evaluation import read_evaluation
 from pipelines.config_lineage import read_lineage
 from pipelines.config_section import Section
@@ -67,10 +67,11 @@ def build_config(file: YamlFile, environ: Mapping[str, str] | None) -> Config:
     folder = path.parent
     raw = dict(file.raw)
     name = _name(top, example="handbook")
+    embedder = read_embedder(file, top, folder)
     strategies = tuple(
         top.each(
             "strategies",
-            lambda place, value: _strategy(file, place, value, folder, raw, environ),
+            lambda place, value: _strategy(file, place, value, folder, raw, environ, embedder),
             example="[{name: default}]",
         )
     ) or (StrategyConfig(),)
@@ -89,7 +90,6 @@ def build_config(file: YamlFile, environ: Mapping[str, str] | None) -> Config:
             "sources", "is missing; a pipeline reads from somewhere: `sources: [{uri: documents}]`"
         )
     _unique(top, "sources", sources)
-    embedder = read_embedder(file, top, folder)
     sinks = tuple(
         top.each(
             "sinks",
@@ -121,7 +121,7 @@ def build_config(file: YamlFile, environ: Mapping[str, str] | None) -> Config:
             top,
             folder,
             strategies,
-            lambda place, value: _strategy(file, place, value, folder, None, environ),
+            lambda place, value: _strategy(file, place, value, folder, None, environ, embedder),
             embedder,
         ),
         embedder=embedder,
@@ -172,6 +172,7 @@ def _strategy(
     folder: Path,
     raw: dict[str, Any] | None,
     environ: Mapping[str, str] | None,
+    embedder: EmbedderConfig | None,
 ) -> StrategyConfig:
     known = ("name", "encoding", "max_tokens", "policy")
     section = Section(file, path, value, known, example="{name: default, max_tokens: 512}")
@@ -181,7 +182,7 @@ def _strategy(
     max_tokens: int = section.number(
         "max_tokens", DEFAULT_MAX_TOKENS, example="512", low=8, high=1_000_000, whole=True
     )
-    promoted, policy, written = _followed(section, folder, environ)
+    promoted, policy, written = _followed(section, folder, environ, embedder)
     _locate(policy.file, policy.path, lambda: policy.value.check(max_tokens))
     if raw is not None:
         raw["strategies"] = list(raw["strategies"])
@@ -196,19 +197,22 @@ def _strategy(
 
 
 def _followed(
-    section: Section, folder: Path, environ: Mapping[str, str] | None
+    section: Section,
+    folder: Path,
+    environ: Mapping[str, str] | None,
+    embedder: EmbedderConfig | None,
 ) -> tuple[bool, _Placed, Any]:
     """Whether promoted policies are followed, and the policy that holds otherwise."""
     value = section.value.get("policy")
     if not isinstance(value, Mapping) or "alias" not in value:
-        return False, *_policy(section, folder, environ)
+        return False, *_policy(section, folder, environ, embedder)
     example = "policy: {alias: promoted, otherwise: policies/default.yaml}"
     place = (*section.path, "policy")
     inner = Section(section.file, place, value, ("alias", "otherwise"), example=example)
     alias = inner.text("alias", example="promoted")
     if alias != ALIAS:
         raise inner.error("alias", f"there is one alias, {ALIAS}, not {alias!r}; write `{example}`")
-    return True, *_policy(inner, folder, environ, "otherwise")
+    return True, *_policy(inner, folder, environ, embedder, "otherwise")
 
 
 class _Placed:
@@ -221,7 +225,11 @@ class _Placed:
 
 
 def _policy(
-    section: Section, folder: Path, environ: Mapping[str, str] | None, key: str = "policy"
+    section: Section,
+    folder: Path,
+    environ: Mapping[str, str] | None,
+    embedder: EmbedderConfig | None,
+    key: str = "policy",
 ) -> tuple[_Placed, Any]:
     file, path = section.file, (*section.path, key)
     value = section.value.get(key)
@@ -246,8 +254,13 @@ def _policy(
             f"must be a file or a mapping, not {value!r}; for example "
             f"`policy: policies/default.yaml` or `policy: {{default: {{chunker: structure}}}}`",
         )
-    policy = _locate(file, path, lambda: Policy.from_value(value))
+    policy = _locate(file, path, lambda: _read_policy(value, embedder))
     return _Placed(policy, file, path), written
+
+
+def _read_policy(value: object, embedder: EmbedderConfig | None) -> Policy:
+    filled = with_embedder(value, embedder) if isinstance(value, Mapping) else value
+    return Policy.from_value(filled)
 
 
 def _locate(file: YamlFile, path: KeyPath, action: Callable[[], T]) -> T:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from lineage.errors import ConfigError
 from pipelines.embedding.base import Embedder
 
 if TYPE_CHECKING:
@@ -31,6 +33,21 @@ def open_embedder(model: str | Path, *, threads: int = 1) -> Embedder:
     from pipelines.embedding.cached import CachedEmbedder
 
     return CachedEmbedder(model, threads=threads)
+
+
+def open_described(value: Mapping[str, Any]) -> Embedder:
+    """The embedder of a description `{kind: onnx, model: ...}`, as chunkers carry it.
+
+    Raises:
+        ConfigError: there is no model in it.
+    """
+    model = value.get("model")
+    if not isinstance(model, str):
+        raise ConfigError(
+            f"embedder: model is missing from {dict(value)!r}: the folder of a model in ONNX, or a "
+            "name (for example model: /models/all-MiniLM-L6-v2)"
+        )
+    return open_embedder(model)
 
 
 def open_configured(config: EmbedderConfig) -> Embedder:

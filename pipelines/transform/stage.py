@@ -184,6 +184,7 @@ def _run_strategy(
         )
     if up_to_date and not actions:
         return StrategySummary({}, 0, chunks.version, {}, notes=tuple(notes))
+    _prepare(strategy, actions)
     options.progress.stage(f"transform {strategy.name}", len(actions))
     done: list[Batch] = []
     stopped = None
@@ -231,6 +232,23 @@ def _run_strategy(
         ledger=ledger,
         stopped=stopped,
     )
+
+
+def _prepare(strategy: StrategyConfig, actions: Sequence[Action]) -> None:
+    """Have chunkers that need more than the text say so before the first document, not in each.
+
+    Raises:
+        GristmillError: a model is missing, or its library.
+    """
+    from pipelines.transform.work import chunker_of
+
+    routes = [action.routed for action in actions if action.kind == "chunk" and action.routed]
+    chunkers = {
+        id(chunker): chunker for chunker in (chunker_of(r, strategy.max_tokens) for r in routes)
+    }
+    for chunker in chunkers.values():
+        if hasattr(chunker, "prepare"):
+            chunker.prepare()
 
 
 def router_of(strategy: StrategyConfig) -> Router:

@@ -199,6 +199,19 @@ WRONG_TYPES = [
     (SMALLEST + "mlflow: {tracking_uri: mlruns}\n", "mlflow.tracking_uri: 'mlruns' must be a URI"),
     (SMALLEST + "mlflow: {experiment: x}\n", "mlflow.tracking_uri: is missing"),
     (SMALLEST + "sinks: [{kind: lancedb, uri: x, embedder: true}]\n", "sinks[0].embedder: is true"),
+    (
+        SMALLEST + "strategies: [{policy: {default: {chunker: semantic, embedder: true}}}]\n",
+        "strategies[0].policy.default.embedder: is true, and the configuration has no `embedder`",
+    ),
+    (
+        SMALLEST + "strategies: [{policy: {default: {chunker: semantic, embedder: {kind: x}}}}]\n",
+        "strategies[0].policy.default: chunker 'semantic': embedder: unknown kind of embedder 'x'",
+    ),
+    (
+        SMALLEST + "strategies: [{policy: {default: {chunker: semantic, embedder: true}}}]\n"
+        "embedder: {kind: azure_openai, model: m, endpoint: https://x.openai.azure.com}\n",
+        "chunkers embed every sentence in processes without a network",
+    ),
     (SMALLEST + "embedder: {kind: onyx, model: m}\n", "embedder.kind: unknown kind of embedder"),
     (SMALLEST + "embedder: {kind: onnx}\n", "embedder.model: is missing"),
     (SMALLEST + "embedder: {model: m, endpoint: x}\n", "embedder.endpoint: unknown key"),
