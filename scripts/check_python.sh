@@ -31,12 +31,14 @@ rm -rf "$venv"
 needs="pytest pytest-timeout pytest-xdist hypothesis"
 if has_uv; then
     uv venv --quiet --python "$python" "$venv"
-    uv pip install --quiet --python "$venv/bin/python" --constraint requirements.lock . $needs
+    uv pip install --quiet --python "$venv/bin/python" --constraint requirements.lock '.[code]' $needs
 else
     "$python" -m venv "$venv"
-    "$venv/bin/python" -m pip install --quiet --constraint requirements.lock . $needs
+    "$venv/bin/python" -m pip install --quiet --constraint requirements.lock '.[code]' $needs
 fi
 "$venv/bin/python" -W error::SyntaxWarning -m compileall -q chunkers lineage pipelines
 "$venv/bin/python" -c 'import chunkers, lineage, pipelines; print("imports chunkers, lineage, pipelines")'
-"$venv/bin/python" -m pytest -q -n 2 -m "not slow" tests/chunkers tests/lineage
+# Adapters are for libraries that only the whole development environment has.
+"$venv/bin/python" -m pytest -q -n 2 --dist loadgroup -m "not slow" \
+    --ignore tests/chunkers/adapters tests/chunkers tests/lineage
 rm -rf "$venv"

@@ -151,7 +151,9 @@ def test_a_pool_that_is_forgotten_ends(open_pool: OpenPool) -> None:
 
 
 _DRIVER = textwrap.dedent("""
-    import sys
+    import signal, sys
+    # Whoever runs the tests in the background may have left it ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     from pipelines.pool import ProcessPool
     sys.path.insert(0, sys.argv[1])
     pool = ProcessPool(2, function="pool_tasks:act")
