@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from chunkers import Span, TokenMap, build, count_with_context
@@ -162,20 +160,3 @@ def test_a_document_without_chunks_or_blocks() -> None:
     total, _ = measure(Document(text="kept"), [Span(0, 4)], [1], CAP, CAP)
     assert total.block_integrity is None
     assert total.coverage == 1
-
-
-def test_measuring_costs_less_than_chunking() -> None:
-    text = TEXT * 30
-    document = Document(text=text, blocks=scan(text, "markdown"))
-
-    def chunking() -> tuple[list[Span], list[int]]:
-        tokens = TokenMap(text)
-        spans = build("structure", {}, max_tokens=CAP).spans(document, tokens)
-        return spans, [count_with_context(tokens, span) for span in spans]
-
-    spans, counts = chunking()
-    begin = time.process_time()
-    chunking()
-    between = time.process_time()
-    measure(document, spans, counts, CAP, CAP)
-    assert time.process_time() - between < between - begin
