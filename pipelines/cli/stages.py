@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 DONE, WITH_REJECTS, HELD, STOPPED = 0, 3, 4, 5
 STAGES = ("ingest", "transform", "load")
+_WARNINGS = 5
+"""Documents whose warnings are printed; `--json` has more."""
 _INGEST_COLUMNS = (
     "listed", "new", "changed", "acl", "touched", "unchanged", "rejected", "deleted", "held",
     "empty",
@@ -189,6 +191,14 @@ def _notes(done: Mapping[str, Any]) -> list[str]:
             f"nobody can find {unknown} of the listed documents, which have no readable ACL: add "
             "_acl.yaml files, or set `acl: {default: …}` on the source"
         )
+    warnings: Mapping[str, str] = getattr(done.get("ingest"), "warnings", {})
+    if warnings:
+        count = done["ingest"].counts["warned"]
+        notes.append(
+            f"{count} {'document was' if count == 1 else 'documents were'} read, with warnings"
+            + (f"; the first {_WARNINGS}" if count > _WARNINGS else "")
+        )
+        notes += [f"  {uri}: {text}" for uri, text in list(warnings.items())[:_WARNINGS]]
     return notes
 
 

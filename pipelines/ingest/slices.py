@@ -31,6 +31,8 @@ from pipelines.usage import Ledger
 GROUP_BYTES = 256 << 10
 """A group of documents goes to a parse process once it holds this many bytes."""
 GROUP_DOCUMENTS = 16
+NAMED_WARNINGS = 20
+"""Documents of a batch whose parsers' warnings are named; the others are counted."""
 FETCH_THREADS = 8
 FETCH_WINDOW = 32
 """Documents fetched ahead of the parsers."""
@@ -59,11 +61,13 @@ class Slice:
 
 @dataclass(slots=True)
 class SliceResult:
-    """The part file of a slice, its counts by (source, name), and its costs."""
+    """The part file of a slice, its counts by (source, name), its costs, and what parsers warned
+    of, by document URI."""
 
     parts: list[Part] = field(default_factory=list)
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     ledger: Ledger = field(default_factory=Ledger)
+    warnings: dict[str, str] = field(default_factory=dict)
 
     def merge(self, other: SliceResult) -> SliceResult:
         """Both together."""
@@ -71,6 +75,7 @@ class SliceResult:
             [*self.parts, *other.parts],
             self.counts + other.counts,
             self.ledger.merge(other.ledger),
+            dict(sorted({**self.warnings, **other.warnings}.items())[:NAMED_WARNINGS]),
         )
 
 
@@ -90,6 +95,7 @@ class SliceIngest:
         self._advance = advance
         self._counts: Counter[tuple[str, str]] = Counter()
         self._ledger = Ledger(work.stamp.payers)
+        self._warnings: dict[str, str] = {}
         self._small: list[dict[str, Any]] = []
 
     def run(self, pool: Pool) -> SliceResult:
@@ -99,7 +105,8 @@ class SliceIngest:
         self._parse(pool, ([item] for item in retry), None)
         self._flush_small()
         part = self._writer.close()
-        return SliceResult([part] if part else [], self._counts, self._ledger)
+        parts = [part] if part else []
+        return SliceResult(parts, self._counts, self._ledger, self._warnings)
 
     def _count(self, action: Action, *names: str) -> None:
         for name in names:
@@ -302,16 +309,24 @@ class SliceIngest:
             self._count(action, "new" if action.known is None else "changed")
             if outcome.empty:
                 self._count(action, "empty")
+            if outcome.warnings:
+                self._count(action, "warned")
+                if len(self._warnings) < NAMED_WARNINGS:
+                    self._warnings[action.listed.uri] = "; ".join(outcome.warnings)
         if rows:
             content = reply.table().filter(pa.array(kept, pa.bool_()))
             self._writer.write(content_table(rows, content))
 
 
 def finished(batch: Batch, result: SliceResult) -> Batch:
-    """The batch with its parts, counts and costs."""
+    """The batch with its parts, counts, costs and warnings."""
     counts: dict[str, dict[str, int]] = {}
     for (source, name), count in sorted(result.counts.items()):
         counts.setdefault(source, {})[name] = count
     parts = tuple(sorted(result.parts, key=lambda part: part.path))
-    facts = {"counts": counts, "usage": result.ledger.as_value()}
+    facts = {
+        "counts": counts,
+        "usage": result.ledger.as_value(),
+        "warnings": result.warnings,
+    }
     return replace(batch, parts=parts, facts=facts)

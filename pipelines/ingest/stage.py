@@ -39,7 +39,7 @@ REMOTE_SLICE = 500
 
 COUNTS = (
     "listed", "new", "changed", "acl", "touched", "unchanged", "rejected", "deleted", "held",
-    "empty", "parsed",
+    "empty", "parsed", "warned",
 )  # fmt: skip
 
 
@@ -65,6 +65,9 @@ class IngestSummary:
     those of documents that it did not see are older."""
     incomplete: int = 0
     """Sources whose listing did not come to its end."""
+    warnings: dict[str, str] = field(default_factory=dict)
+    """What parsers warned of, by document URI: damage repaired, parts that could not be read. At
+    most twenty of a batch; `counts["warned"]` are all."""
 
     @property
     def held(self) -> int:
@@ -85,6 +88,7 @@ class IngestSummary:
             "unknown_acl": self.unknown_acl,
             "acl_as_of": self.acl_as_of,
             "incomplete": self.incomplete,
+            "warnings": self.warnings,
             "sources": self.sources,
             "usage": self.usage,
             "stopped": self.stopped,
@@ -418,6 +422,7 @@ def _summary(
         stopped=stopped,
         acl_as_of=_oldest_acl(sources),
         incomplete=sum(not plan.complete for plan in sources.plans.values()),
+        warnings={uri: text for b in done for uri, text in b.facts.get("warnings", {}).items()},
     )
 
 

@@ -152,3 +152,22 @@ def test_batches_commit_one_by_one(project: Any) -> None:
     assert table.seq == 3
     assert len(project.chunks()) == 7
     assert project.transform(batch=3).as_dict()["rows_written"] == 0
+
+
+def test_damage_that_a_parser_repairs_is_told(project: Any) -> None:
+    whole = (Path(__file__).parents[2] / "samples/people/parental-leave-policy.pdf").read_bytes()
+    project.write("whole.pdf", whole)
+    project.write("cut.pdf", whole[: len(whole) // 2])
+    summary = project.ingest()
+    assert (summary.counts["new"], summary.counts["warned"]) == (2, 1)
+    ((uri, warning),) = summary.as_dict()["warnings"].items()
+    assert uri.endswith("cut.pdf")
+    assert warning
+    code, value, told = project.command("ingest", str(project.config_path), "--json")
+    assert (code, value["stages"]["ingest"]["warned"], told.count("warnings")) == (0, 0, 0)
+
+    project.write("cut.pdf", whole[: len(whole) // 2 + 100])
+    code, value, told = project.command("ingest", str(project.config_path), "--json")
+    assert (code, value["stages"]["ingest"]["warned"]) == (0, 1)
+    assert "1 document was read, with warnings" in told
+    assert "cut.pdf: " in told
