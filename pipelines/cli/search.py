@@ -68,9 +68,7 @@ def command(
             from pipelines.load.profile import read
 
             reading = read(loaded, query, principal, profile, limit, sink)
-            reasons = reading.classified.reasons if reading.classified else ()
-            hits = reading.hits
-            more = {"profile": reading.profile, "reasons": list(reasons), "note": reading.note}
+            hits, more = reading.hits, reading.as_dict()
         else:
             from pipelines.load.search import search
 
@@ -78,7 +76,7 @@ def command(
                 loaded, query, principal, limit, sink, granularity=granularity, parents=parents
             )
     if as_json:
-        emit_json({**more, "hits": [hit.as_dict() for hit in hits]})
+        emit_json(more or {"hits": [hit.as_dict() for hit in hits]})
         return 0
     if more:
         why = f": {'; '.join(more['reasons'])}" if more["reasons"] else ""

@@ -14,11 +14,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lineage import Principal
-from pipelines.load.search import MAX_LIMIT, open_searchable
-from pipelines.load.sink import Hit, SearchableSink
+from pipelines.load.search import MAX_LIMIT, check_limit, open_searchable
+from pipelines.load.sink import Hit, Searchable
 
 if TYPE_CHECKING:
     from pipelines.config import Config
@@ -104,6 +104,15 @@ class Reading:
     note: str | None = None
     """What to know about it, as when there are no larger chunks to read."""
 
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON, as `search --profile --json` and the read API give it."""
+        return {
+            "profile": self.profile,
+            "reasons": list(self.classified.reasons) if self.classified else [],
+            "note": self.note,
+            "hits": [hit.as_dict() for hit in self.hits],
+        }
+
 
 def read(
     config: Config,
@@ -120,17 +129,25 @@ def read(
     passages. Nothing is read that `principal` may not.
 
     Raises:
-        ConfigError: as `pipelines.load.search.search`.
+        ConfigError, MissingExtra: as `pipelines.load.search.search`.
     """
+    check_limit(limit)
+    return read_from(open_searchable(config, sink), query, principal, profile, limit)
+
+
+def read_from(
+    index: Searchable, query: str, principal: Principal, profile: str, limit: int
+) -> Reading:
+    """`read` from what is open already: the sections, too, are asked for `principal`."""
     classified = classify(query) if profile == AUTO else None
     chosen = classified.profile if classified else profile
-    opened = open_searchable(config, sink)
     if chosen == LOOKUP:
-        return Reading(tuple(opened.search(query, principal, limit)), LOOKUP, classified)
-    found = opened.search(query, principal, min(_DEEPER * limit, MAX_LIMIT))
-    hits = _sections(opened, found, principal)[:limit]
+        return Reading(tuple(index.search(query, principal, limit)), LOOKUP, classified)
+    found = index.search(query, principal, min(_DEEPER * limit, MAX_LIMIT))
+    hits = _sections(index, found, principal)[:limit]
+    passages = {hit.chunk_id for hit in found}
     note = None
-    if hits and all(hit.chunk_id in {each.chunk_id for each in found} for hit in hits):
+    if hits and all(hit.chunk_id in passages for hit in hits):
         note = (
             "there are no larger chunks to read; a policy makes them with several profiles, such "
             "as `use: {chunker: optimal, profile: [lookup, analysis]}`"
@@ -138,12 +155,12 @@ def read(
     return Reading(tuple(hits), ANALYSIS, classified, note)
 
 
-def _sections(sink: SearchableSink, found: Sequence[Hit], principal: Principal) -> list[Hit]:
+def _sections(index: Searchable, found: Sequence[Hit], principal: Principal) -> list[Hit]:
     """For each hit the largest chunk around it, in the order and with the score of its best."""
     top = {hit.chunk_id: hit for hit in found}
     for _ in range(_MOST_LEVELS):
         wanted = {hit.parent_chunk_id for hit in top.values() if hit.parent_chunk_id}
-        around = sink.fetch(sorted(wanted), principal) if wanted else {}
+        around = index.fetch(sorted(wanted), principal) if wanted else {}
         higher = {
             key: around[hit.parent_chunk_id]
             for key, hit in top.items()

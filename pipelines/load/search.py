@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from lineage import ConfigError, Principal
-from pipelines.load.sink import Hit, SearchableSink, open_sink
+from pipelines.load.sink import Hit, Searchable, SearchableSink, open_sink
 
 if TYPE_CHECKING:
     from pipelines.config import Config, SinkConfig
@@ -48,11 +48,10 @@ def search(
             or a wrong limit.
         MissingExtra: the sink's library is not installed.
     """
-    if not 1 <= limit <= MAX_LIMIT:
-        raise ConfigError(f"the limit of a search must be from 1 to {MAX_LIMIT}, not {limit}")
+    check_limit(limit)
     found = open_searchable(config, sink)
     hits = found.search(query, principal, limit, granularity)
-    return _with_parents(found, hits, principal) if parents else hits
+    return with_parents(found, hits, principal) if parents else hits
 
 
 def open_searchable(config: Config, sink: str | None = None) -> SearchableSink:
@@ -73,9 +72,20 @@ def open_searchable(config: Config, sink: str | None = None) -> SearchableSink:
     )
 
 
-def _with_parents(sink: SearchableSink, hits: list[Hit], principal: Principal) -> list[Hit]:
+def check_limit(limit: int) -> None:
+    """Refuse what is no number of hits.
+
+    Raises:
+        ConfigError: it is not from 1 to `MAX_LIMIT`.
+    """
+    if not 1 <= limit <= MAX_LIMIT:
+        raise ConfigError(f"the limit of a search must be from 1 to {MAX_LIMIT}, not {limit}")
+
+
+def with_parents(index: Searchable, hits: list[Hit], principal: Principal) -> list[Hit]:
+    """The hits, each with the larger chunk around it if there is one that `principal` may read."""
     wanted = sorted({hit.parent_chunk_id for hit in hits if hit.parent_chunk_id is not None})
-    around = sink.fetch(wanted, principal)
+    around = index.fetch(wanted, principal) if wanted else {}
     return [replace(hit, parent=around.get(hit.parent_chunk_id or "")) for hit in hits]
 
 

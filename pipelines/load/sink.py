@@ -149,8 +149,8 @@ class Sink(Protocol):
         """Finish what makes the sink fast, then move the position."""
 
 
-class SearchableSink(Sink, Protocol):
-    """A sink that answers full-text queries."""
+class Searchable(Protocol):
+    """What answers full-text queries, for one caller at a time."""
 
     def search(
         self, query: str, principal: Principal, limit: int, granularity: str | None = None
@@ -159,6 +159,10 @@ class SearchableSink(Sink, Protocol):
 
     def fetch(self, chunk_ids: Sequence[str], principal: Principal) -> dict[str, Hit]:
         """Of these chunks those that are here and that `principal` may read, by id; score 0."""
+
+
+class SearchableSink(Sink, Searchable, Protocol):
+    """A sink that answers full-text queries."""
 
 
 SinkFactory: TypeAlias = Callable[["SinkConfig", str], Sink]

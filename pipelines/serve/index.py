@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import cast
+from typing import TypeVar, cast
 
 from lineage import ConfigError, Principal
 from pipelines.config import Config, SinkConfig
-from pipelines.load.sink import Hit, SearchableSink, open_sink
+from pipelines.load.profile import Reading, read_from
+from pipelines.load.search import with_parents
+from pipelines.load.sink import Hit, Searchable, SearchableSink, open_sink
 from pipelines.serve.metrics import Metrics
 
+H = TypeVar("H", bound=Sequence[Hit])
 _HANDLES = 4
 """Searches at a time; more wait. A sink's handle serves one thread."""
 
@@ -45,20 +47,23 @@ class Index:
         parents: bool = False,
     ) -> list[Hit]:
         """The best chunks that `principal` may read; see `pipelines.load.search.search`."""
-        with self._handle() as sink:
-            hits = self._checked(sink.search(query, principal, limit, granularity), principal)
-            if not parents:
-                return hits
-            wanted = sorted({hit.parent_chunk_id for hit in hits if hit.parent_chunk_id})
-            found = self._checked(sink.fetch(wanted, principal).values(), principal)
-        around = {hit.chunk_id: hit for hit in found}
-        return [replace(hit, parent=around.get(hit.parent_chunk_id or "")) for hit in hits]
+        with self._checked() as sink:
+            hits = sink.search(query, principal, limit, granularity)
+            hits = with_parents(sink, hits, principal) if parents else hits
+        return self._given(hits)
+
+    def read(self, query: str, principal: Principal, limit: int, profile: str) -> Reading:
+        """The passages, or the sections around them; see `pipelines.load.profile.read`."""
+        with self._checked() as sink:
+            reading = read_from(sink, query, principal, profile, limit)
+        self._given(reading.hits)
+        return reading
 
     def fetch(self, chunk_id: str, principal: Principal) -> Hit | None:
         """The chunk, if it is there and `principal` may read it."""
-        with self._handle() as sink:
-            found = self._checked(sink.fetch([chunk_id], principal).values(), principal)
-        return found[0] if found else None
+        with self._checked() as sink:
+            found = sink.fetch([chunk_id], principal)
+        return next(iter(self._given(list(found.values()))), None)
 
     def check(self) -> None:
         """Raise what a search would raise, such as ConfigError where nothing was loaded yet."""
@@ -66,12 +71,16 @@ class Index:
             # Without a word in it, the question is embedded by no model.
             sink.search(" ", Principal(), 1)
 
-    def _checked(self, hits: Iterable[Hit], principal: Principal) -> list[Hit]:
-        hits = list(hits)
-        allowed = [hit for hit in hits if hit.acl.permits(principal)]
-        self._metrics.count("gristmill_withheld_total", len(hits) - len(allowed))
-        self._metrics.count("gristmill_hits_total", len(allowed))
-        return allowed
+    def _given(self, hits: H) -> H:
+        self._metrics.count(
+            "gristmill_hits_total", sum(1 + (hit.parent is not None) for hit in hits)
+        )
+        return hits
+
+    @contextmanager
+    def _checked(self) -> Iterator[Searchable]:
+        with self._handle() as sink:
+            yield _Checked(sink, self._metrics)
 
     @contextmanager
     def _handle(self) -> Iterator[SearchableSink]:
@@ -85,6 +94,31 @@ class Index:
             raise
         finally:
             self._handles.put(handle)
+
+
+class _Checked:
+    """A sink of whose answers only what `Acl.permits` allows, too, goes on."""
+
+    def __init__(self, sink: Searchable, metrics: Metrics) -> None:
+        self._sink = sink
+        self._metrics = metrics
+
+    def search(
+        self, query: str, principal: Principal, limit: int, granularity: str | None = None
+    ) -> list[Hit]:
+        """See `Searchable.search`."""
+        return self._allowed(self._sink.search(query, principal, limit, granularity), principal)
+
+    def fetch(self, chunk_ids: Sequence[str], principal: Principal) -> dict[str, Hit]:
+        """See `Searchable.fetch`."""
+        hits = self._allowed(self._sink.fetch(chunk_ids, principal).values(), principal)
+        return {hit.chunk_id: hit for hit in hits}
+
+    def _allowed(self, hits: Iterable[Hit], principal: Principal) -> list[Hit]:
+        hits = list(hits)
+        allowed = [hit for hit in hits if hit.acl.permits(principal)]
+        self._metrics.count("gristmill_withheld_total", len(hits) - len(allowed))
+        return allowed
 
 
 def _searchable(config: Config, name: str | None) -> SinkConfig:

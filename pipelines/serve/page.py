@@ -58,11 +58,11 @@ def _operations(api: Mapping[str, Any]) -> Iterator[str]:
             if asked:
                 yield _fields("Request", asked)
             answer = _schema(api, operation["responses"].get("200", {}))
+            if answer:
+                yield _fields("Answer", answer)
             each = answer.get("properties", {}).get("hits", {}).get("items")
             if each:
-                yield _fields("Answer: each of its hits", _resolved(api, each))
-            elif answer:
-                yield _fields("Answer", answer)
+                yield _fields("Each of its hits", _resolved(api, each))
 
 
 def _example(path: str, asked: Mapping[str, Any]) -> str:
@@ -103,5 +103,7 @@ def _fields(title: str, schema: Mapping[str, Any]) -> str:
 
 
 def _type(value: Mapping[str, Any]) -> str:
-    kinds = value.get("anyOf", [value])
-    return " or ".join(str(kind.get("type", "object")) for kind in kinds)
+    return " or ".join(
+        ", ".join(kind["enum"]) if "enum" in kind else str(kind.get("type", "object"))
+        for kind in value.get("anyOf", [value])
+    )

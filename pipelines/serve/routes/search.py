@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Depends, Path
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lineage import Principal
 from pipelines.serve.context import Context
@@ -25,6 +25,17 @@ class Query(BaseModel):
         None, max_length=64, description="Among chunks of this size; by default the smallest."
     )
     parents: bool = Field(False, description="Whether hits come with the larger chunk around them.")
+    profile: Literal["lookup", "analysis", "auto"] | None = Field(
+        None,
+        description="`lookup` reads the passages found, `analysis` the largest chunk around each; "
+        "`auto` decides by the question, and the answer says why.",
+    )
+
+    @model_validator(mode="after")
+    def _one_way_to_read(self) -> Self:
+        if self.profile is not None and (self.granularity is not None or self.parents):
+            raise ValueError("profile decides what is read: leave granularity and parents")
+        return self
 
 
 class Hit(BaseModel):
@@ -52,6 +63,15 @@ class Hits(BaseModel):
     """The answer to a query, best first."""
 
     hits: list[Hit]
+    profile: Literal["lookup", "analysis"] | None = Field(
+        None, description="How it was read, when a profile was asked for."
+    )
+    reasons: list[str] = Field(
+        default=[], description="For `auto`, what the question was judged by."
+    )
+    note: str | None = Field(
+        None, description="What to know, as when there are no larger chunks to read."
+    )
 
 
 def router(context: Context) -> APIRouter:
@@ -69,6 +89,9 @@ def router(context: Context) -> APIRouter:
             raise Refused(
                 422, "query", f"query can have at most {settings.max_query_chars} letters"
             )
+        if asked.profile is not None:
+            reading = context.index.read(asked.query, principal, asked.limit, asked.profile)
+            return reading.as_dict()
         hits = context.index.search(
             asked.query, principal, asked.limit, asked.granularity, asked.parents
         )

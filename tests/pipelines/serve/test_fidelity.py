@@ -219,6 +219,7 @@ def test_the_api(case: Case, world: World, sink: LanceSink, entra: Issuer) -> No
         token = entra.token(principal.user, tuple(principal.groups))
         headers = {"Authorization": f"Bearer {token}"}
         body = {"query": "words", "limit": 1_000}
+        body |= {"profile": "analysis"} if number % 2 else {}
         answer = api.post("/v1/search", json=body, headers=headers)
         found = {hit["document_id"] for hit in answer.json()["hits"]}
         leaks, denials = compare(case, principal, found)
