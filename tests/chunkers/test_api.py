@@ -141,14 +141,11 @@ def test_a_third_party_registers_by_entry_point(monkeypatch: pytest.MonkeyPatch)
 
 def test_importing_loads_nothing_heavy() -> None:
     program = (
-        "import sys, time; begin = time.process_time(); import chunkers\n"
-        "print(time.process_time() - begin)\n"
-        "print([m for m in ('apache_beam', 'pyarrow', 'numpy', 'tiktoken', 'sentencex', 'regex',"
-        " 'tree_sitter', 'gigatoken') if m in sys.modules])"
+        "import sys; before = set(sys.modules); import chunkers\n"
+        "found = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
+        "print(sorted(found - set(sys.stdlib_module_names)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    seconds, modules = done.stdout.splitlines()
-    assert modules == "[]"
-    assert float(seconds) < 0.5
+    assert done.stdout.strip() == "['chunkers', 'lineage']"

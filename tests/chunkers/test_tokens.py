@@ -6,9 +6,9 @@ import base64
 import hashlib
 import importlib.util
 import os
-import time
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from chunkers import Span, TokenMap, count_tokens, count_with_context, pretokens
 from chunkers import tokens as tokens_module
 from chunkers.blocks import scan
-from chunkers.tokens import counter
+from chunkers.tokens import Counter, counter
 from chunkers.vocabularies import PACKED, encoding_names, vocabulary
 from lineage import embedded_text
 from lineage.errors import ConfigError
@@ -178,24 +178,40 @@ def test_long_white_space_counts_as_tiktoken_would(
         assert counter(encoding).encode(text).tolist() == expected
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit", ["a", " ", "\n", "=", "中", "😀", "0", "a ", "\t", "\u0301", "A", " \n", "aA1"]
 )
-def test_linear_in_a_text_of_one_unit(unit: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tokens_module, "FAST_FROM", 1 << 60)  # its loading would be timed too
+def test_a_look_up_in_a_text_of_one_unit_encodes_no_more_in_a_longer_one(
+    unit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded = [0]
+    real_count, real_encode = Counter.count, Counter.encode
 
-    def seconds(length: int) -> float:
+    def count(self: Counter, text: str) -> int:
+        encoded[0] += len(text) if len(text) <= tokens_module._REMEMBERED else 0
+        return real_count(self, text)
+
+    def encode(self: Counter, text: str) -> Any:
+        encoded[0] += len(text)
+        return real_encode(self, text)
+
+    monkeypatch.setattr(Counter, "count", count)
+    monkeypatch.setattr(Counter, "encode", encode)
+
+    def characters(length: int) -> tuple[int, int]:
+        """Those that are encoded for the map, and for fifty look-ups in it."""
         text = "x" + unit * (length // len(unit)) + "x"
-        begin = time.process_time()
+        encoded[0] = 0
         tokens = TokenMap(text)
+        once = encoded[0]
         for start in range(0, len(text), len(text) // 50):
-            tokens.count(start, tokens.advance(start, 256))
-        return time.process_time() - begin
+            tokens.count(start, tokens.advance(start, 32))
+        assert once == len(text)
+        return once, encoded[0] - once
 
-    seconds(1_000)
-    small, large = max(seconds(250_000) for _ in range(3)), seconds(2_000_000)
-    assert large < 20 * small + 0.3
+    _, small = characters(50_000)
+    _, large = characters(400_000)
+    assert large <= 1.5 * small + 2_000
 
 
 @pytest.mark.slow

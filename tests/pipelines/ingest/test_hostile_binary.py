@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import os
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +21,6 @@ from pipelines.pool import Failure
 # One worker for all: the files are parsed once.
 pytestmark = [needs_data, pytest.mark.slow, pytest.mark.xdist_group("hostile binary")]
 
-SECONDS = 40.0
-"""Longest that one file may take, on a busy machine."""
 FOLDERS = ("html", "rtf", "docx", "xlsx", "odt", "epub", "pptx", "pdf", "eml", "zip", "encrypted")
 OPTIONAL = {"encrypted/user_pw.pdf", "encrypted/owner_only.pdf", "encrypted/agile.docx"}
 """Made only where further libraries are installed."""
@@ -139,7 +136,6 @@ EXPECTED: dict[str, Text | str] = {
 @dataclass(frozen=True)
 class Outcome:
     reply: Any
-    seconds: float
     text: str
     blocks: tuple[dict[str, Any], ...]
 
@@ -159,16 +155,13 @@ def outcomes(hostile: Path) -> dict[str, Outcome]:
             (ParseItem(content(hostile, path), path.removesuffix(".gz"), None, None),)
             for path in present
         )
-        before = time.monotonic()
         for path, (_, reply) in zip(present, workers.imap(tasks, window=1), strict=True):
-            now = time.monotonic()
             text, blocks = "", ()
             if not isinstance(reply, Failure):
                 table = reply.table()
                 text = table["text"][0].as_py() or ""
                 blocks = tuple(table["blocks"][0].as_py() or ())
-            found[path] = Outcome(reply, now - before, text, blocks)
-            before = now
+            found[path] = Outcome(reply, text, blocks)
     written = set(Path("/tmp").glob("gristmill_evil*")) | set(
         Path("/var/tmp").glob("gristmill_evil*")
     )
@@ -195,7 +188,6 @@ def test_hostile_file(path: str, outcomes: dict[str, Outcome]) -> None:
     outcome, expected = outcomes[path], EXPECTED[path]
     assert not isinstance(outcome.reply, Failure), outcome.reply
     result = outcome.reply.outcomes[0]
-    assert outcome.seconds < SECONDS
     assert "CANARY" not in outcome.text.upper()
     if isinstance(expected, str):
         assert (result.error_class, outcome.text) == (expected, "")

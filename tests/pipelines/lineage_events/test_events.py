@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -303,26 +302,24 @@ def test_the_spool_is_bounded(
     assert any("the oldest 3 were dropped" in note for note in notes)
 
 
-def test_a_hanging_endpoint_costs_a_bounded_time(
+def test_a_hanging_endpoint_is_not_waited_for(
     project: Any, marquez: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery, "_LONGEST_SECONDS", 0.2)
     released = threading.Event()
 
     def hang() -> int:
-        released.wait(60)
+        released.wait(3_600)
         return 201
 
     marquez.answer = hang
     project.settings["lineage"] = {"url": marquez.url}
     project.write("a.md", "words")
-    began = time.monotonic()
     given = RunOptions(workers=1)
     events = RunEvents(project.config, given)
     assert events.watch("ingest", lambda options: options.progress.stage("x", 1)) is None
     events.close()
     released.set()
-    assert time.monotonic() - began < 30
     assert len(pending(project)) == 4
     assert "4 of this run wait" in events.notes[0]
 

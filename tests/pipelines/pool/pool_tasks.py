@@ -60,7 +60,7 @@ def _woken_at(seconds: float) -> float:
 
 def _spin(_: Any) -> None:
     # The interpreter is held by native code: no signal handler of Python would ever run.
-    ctypes.PyDLL(None).usleep(60_000_000)
+    ctypes.PyDLL(None).sleep(3_600)
 
 
 def _loop(_: Any) -> None:

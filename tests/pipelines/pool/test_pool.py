@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import pickle
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -123,11 +122,10 @@ def test_an_iterable_that_raises_ends_the_loop_with_its_error(open_pool: OpenPoo
 
 def test_leaving_early_kills_what_runs_and_leaves_the_pool_usable(open_pool: OpenPool) -> None:
     pool = open_pool(2)
-    started = time.monotonic()
-    for _ in pool.imap([("echo", 1), ("sleep", 60), ("sleep", 60), ("sleep", 60)]):
+    # Nobody waits for an hour: the test would end at its time limit.
+    for _ in pool.imap([("echo", 1), *[("sleep", 3_600)] * 3]):
         break
     assert results(pool, [("echo", n) for n in range(6)]) == list(range(6))
-    assert time.monotonic() - started < 20
 
 
 def test_one_loop_at_a_time(open_pool: OpenPool) -> None:

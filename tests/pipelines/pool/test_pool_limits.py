@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +15,17 @@ from pool_tools import OpenPool, alive, eventually, linux_only, results
 from pipelines.pool import Failure
 
 MIB = 1 << 20
+LONG = 3_600
+"""Seconds that nobody waits for: a test that had to would end at its time limit."""
 
 
 @pytest.mark.parametrize("verb", ["sleep", "loop", "spin", "stop"])
 def test_a_task_that_hangs_is_killed_at_its_limit(open_pool: OpenPool, verb: str) -> None:
     pool = open_pool(1, seconds=1)
     results(pool, [("echo", 0)])
-    started = time.monotonic()
-    before, hung, after = results(pool, [("echo", 1), (verb, 60), ("echo", 2)])
+    before, hung, after = results(pool, [("echo", 1), (verb, LONG), ("echo", 2)])
     assert (before, after) == (1, 2)
     assert hung == Failure("timeout", "not finished after 1 s; its process was killed", "timeout")
-    assert 1 <= time.monotonic() - started < 40
 
 
 def test_the_limit_is_each_tasks_own(open_pool: OpenPool) -> None:
@@ -35,10 +34,10 @@ def test_the_limit_is_each_tasks_own(open_pool: OpenPool) -> None:
 
 def test_many_hanging_tasks_are_killed_side_by_side(open_pool: OpenPool) -> None:
     pool = open_pool(4, seconds=1)
-    started = time.monotonic()
-    kinds = [getattr(r, "kind", r) for r in results(pool, [("sleep", 60)] * 8 + [("echo", "end")])]
+    kinds = [
+        getattr(r, "kind", r) for r in results(pool, [("sleep", LONG)] * 8 + [("echo", "end")])
+    ]
     assert kinds == ["timeout"] * 8 + ["end"]
-    assert time.monotonic() - started < 40
 
 
 def test_a_consumer_that_dawdles_does_not_delay_the_killing(

@@ -123,9 +123,7 @@ def test_what_was_kept_reaches_the_server_once(project: Any, server: str) -> Non
 
 
 @pytest.mark.parametrize("place", ["refused", "hanging", "folder", "device"])
-def test_a_run_ends_in_bounded_time_without_mlflow(
-    project: Any, hanging: int, tmp_path: Path, place: str
-) -> None:
+def test_a_run_ends_without_mlflow(project: Any, hanging: int, tmp_path: Path, place: str) -> None:
     uri = {
         "refused": f"http://127.0.0.1:{free_port()}",
         "hanging": f"http://127.0.0.1:{hanging}",
@@ -135,11 +133,8 @@ def test_a_run_ends_in_bounded_time_without_mlflow(
     project.settings["mlflow"] = {"tracking_uri": uri, "experiment": "x"}
     project.write("a.md", PROSE)
     project.ingest()
-    start = time.monotonic()
     summary = project.transform()
-    worked = time.monotonic() - start
     (note,) = summary.notes
-    assert time.monotonic() - start - worked < 60
     assert f"the run could not be logged to MLflow at {uri}: " in note
     assert "gristmill publish" in note
     assert summary.mlflow_run_id("default") is None

@@ -7,7 +7,6 @@ import pickle
 import socket
 import stat
 import threading
-import time
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -240,13 +239,11 @@ def test_what_is_no_regular_file_is_rejected_and_never_opened(tmp_path: Path) ->
     finally:
         os.chdir(here)
     (tmp_path / "a.md").write_text("x")
-    started = time.monotonic()
     found = listing(tmp_path)
     assert problems(tmp_path) == {"a.md": None, "fifo": "unsupported", "socket": "unsupported"}
     assert "a FIFO; only regular files are read" in found["fifo"].problem[1]
     for key in ("fifo", "socket"):
         assert refusal(tmp_path, key, found[key].version) in ("unsupported", "transient_io")
-    assert time.monotonic() - started < 30
     server.close()
 
 
