@@ -26,8 +26,8 @@ from chunkers.policy_conditions import (
     Condition,
     Facts,
     PolicyError,
-    read_conditions,
 )
+from chunkers.policy_when import read_conditions
 from chunkers.profiles import Profile, read_profiles, resolve
 from chunkers.suggest import unknown
 from lineage.errors import ConfigError

@@ -10,8 +10,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chunkers.globs import glob_matches
 from chunkers.policy import DEFAULT_POLICY, Facts, Policy, PolicyError, Route
-from chunkers.policy_conditions import DATA_TYPES, glob_matches
+from chunkers.policy_conditions import DATA_TYPES
 
 ROOT = Path(__file__).parents[2]
 
