@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from chunkers import boundaries
-from chunkers.context import ContextFitter
 from chunkers.layout import Layout
-from chunkers.outline import BlockIndex
 from chunkers.structure import StructureChunker
-from chunkers.tokens import TokenMap
-from lineage.records import Document
 
 _SAME_SPEAKER = boundaries.LINE
 _TURN = boundaries.BLOCK
+
+
+class _Turns(Layout):
+    """A layout that knows who speaks."""
+
+    __slots__ = ()
+
+    def _after(self, i: int, following: int, last: int, inner: int) -> int:
+        blocks = self.index.blocks
+        if following < last and blocks[i].kind == blocks[following].kind == "turn":
+            same = _speaker(blocks[i].locator) == _speaker(blocks[following].locator)
+            return _SAME_SPEAKER if same else _TURN
+        return super()._after(i, following, last, inner)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,38 +42,11 @@ class ConversationChunker(StructureChunker):
 
     name: ClassVar[str] = "conversation"
     version: ClassVar[str] = "2"
+    layout_type: ClassVar[type[Layout]] = _Turns
 
-    def layout(
-        self,
-        document: Document,
-        index: BlockIndex,
-        tokens: TokenMap,
-        contexts: ContextFitter,
-        headings: tuple[str, ...],
-    ) -> Layout:
-        """As in `structure`, with turns labelled and their borders weighed by speaker."""
-        return _Turns(
-            index,
-            tokens,
-            contexts,
-            headings,
-            self.room,
-            document.language,
-            labelled=frozenset({"turn"}),
-        )
-
-
-class _Turns(Layout):
-    """A layout that knows who speaks."""
-
-    __slots__ = ()
-
-    def _after(self, i: int, following: int, last: int, inner: int) -> int:
-        blocks = self.index.blocks
-        if following < last and blocks[i].kind == blocks[following].kind == "turn":
-            same = _speaker(blocks[i].locator) == _speaker(blocks[following].locator)
-            return _SAME_SPEAKER if same else _TURN
-        return super()._after(i, following, last, inner)
+    def layout_options(self) -> dict[str, Any]:
+        """Speaker and time are context."""
+        return {"labelled": frozenset({"turn"})}
 
 
 def _speaker(locator: str | None) -> str:

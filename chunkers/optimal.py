@@ -6,19 +6,15 @@ import functools
 import operator
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import repeat
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from chunkers import boundaries
-from chunkers.context import ContextFitter
-from chunkers.layout import Layout
-from chunkers.outline import BlockIndex
 from chunkers.packing import Atoms
 from chunkers.parameters import check_number
 from chunkers.structure import StructureChunker
 from chunkers.tokens import TokenMap
-from lineage.records import Document
 
 _IMPOSSIBLE = 1e9
 
@@ -75,17 +71,9 @@ class OptimalChunker(StructureChunker):
                        "cohesion_weight", "straddle_weight", "sentence_share"):  # fmt: skip
             check_number(owner, weight, getattr(self, weight), 0.0, 100.0)
 
-    def layout(
-        self,
-        document: Document,
-        index: BlockIndex,
-        tokens: TokenMap,
-        contexts: ContextFitter,
-        headings: tuple[str, ...],
-    ) -> Layout:
-        """As in `structure`, with candidates inside longer paragraphs."""
-        layout = super().layout(document, index, tokens, contexts, headings)
-        return replace(layout, fine=int(self.target * self.sentence_share))
+    def layout_options(self) -> dict[str, Any]:
+        """Candidates inside longer paragraphs, too."""
+        return {"fine": int(self.target * self.sentence_share)}
 
     def choose(
         self, sizes: list[int], atoms: Atoms, rooms: list[int], tokens: TokenMap

@@ -3,56 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from chunkers.blocks.nested import nested_records
-from chunkers.context import ContextFitter
 from chunkers.layout import Layout
 from chunkers.outline import BlockIndex
 from chunkers.packing import Atoms, Lines
 from chunkers.structure import StructureChunker
-from chunkers.tokens import TokenMap
-from lineage.records import Block, Document
+from lineage.records import Block
 
 _DEEPEST = 40
 """Nesting of blocks below which records are not looked into again."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecordsChunker(StructureChunker):
-    """Fills chunks with records; one is divided only when it does not fit, between those in it.
-
-    What is in a record is looked for down to single values, as far as needed.
-
-    What continues a record has its path (`$.users[3]`, an XPath, a line of the log) as context, so
-    that a value does not stand without its place.
-
-    Good for: JSON, JSON lines, XML, YAML, logs: text of many items that mean something alone.
-    Costs: one pass of the encoding, and a look at each record.
-    Comes from: LangChain's RecursiveJsonSplitter, on spans: no value is parsed or printed again.
-    """
-
-    name: ClassVar[str] = "records"
-    version: ClassVar[str] = "2"
-
-    def layout(
-        self,
-        document: Document,
-        index: BlockIndex,
-        tokens: TokenMap,
-        contexts: ContextFitter,
-        headings: tuple[str, ...],
-    ) -> Layout:
-        """As in `structure`, with the paths of records as context."""
-        return _Records(
-            index,
-            tokens,
-            contexts,
-            headings,
-            self.room,
-            document.language,
-            labelled=frozenset({"record"}),
-        )
 
 
 class _Records(Layout):
@@ -85,3 +46,26 @@ class _Records(Layout):
             atoms, 0, len(inner), start, end,
             strength=strength, extras=inside, path=path, depth=_DEEPEST, first_extras=opening,
         )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordsChunker(StructureChunker):
+    """Fills chunks with records; one is divided only when it does not fit, between those in it.
+
+    What is in a record is looked for down to single values, as far as needed.
+
+    What continues a record has its path (`$.users[3]`, an XPath, a line of the log) as context, so
+    that a value does not stand without its place.
+
+    Good for: JSON, JSON lines, XML, YAML, logs: text of many items that mean something alone.
+    Costs: one pass of the encoding, and a look at each record.
+    Comes from: LangChain's RecursiveJsonSplitter, on spans: no value is parsed or printed again.
+    """
+
+    name: ClassVar[str] = "records"
+    version: ClassVar[str] = "2"
+    layout_type: ClassVar[type[Layout]] = _Records
+
+    def layout_options(self) -> dict[str, Any]:
+        """The paths of records are context."""
+        return {"labelled": frozenset({"record"})}

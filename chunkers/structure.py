@@ -6,7 +6,7 @@ import functools
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from chunkers.base import BaseChunker, Part
 from chunkers.context import ContextFitter
@@ -51,6 +51,8 @@ class StructureChunker(BaseChunker):
 
     name: ClassVar[str] = "structure"
     version: ClassVar[str] = "2"
+    layout_type: ClassVar[type[Layout]] = Layout
+    """Makes the atoms of blocks that do not fit."""
 
     def parts(
         self, document: Document, tokens: TokenMap, contexts: ContextFitter
@@ -65,16 +67,9 @@ class StructureChunker(BaseChunker):
             else:
                 yield from self.divided(document, index, tokens, contexts, region)
 
-    def layout(
-        self,
-        document: Document,
-        index: BlockIndex,
-        tokens: TokenMap,
-        contexts: ContextFitter,
-        headings: tuple[str, ...],
-    ) -> Layout:
-        """How blocks that do not fit are divided."""
-        return Layout(index, tokens, contexts, headings, self.room, document.language)
+    def layout_options(self) -> dict[str, Any]:
+        """Fields of the layout that differ from its defaults."""
+        return {}
 
     def divided(
         self,
@@ -86,7 +81,10 @@ class StructureChunker(BaseChunker):
     ) -> Iterator[Part]:
         """A region's blocks, packed to the target."""
         section, first, last, start, end, around, _ = region
-        layout = self.layout(document, index, tokens, contexts, section.path)
+        layout = self.layout_type(
+            index, tokens, contexts, section.path, self.room, document.language,
+            **self.layout_options(),
+        )  # fmt: skip
         atoms = Atoms()
         layout.flow(atoms, first, last, start, end)
         starts = atoms.starts

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from chunkers.context import ContextFitter
-from chunkers.layout import Layout
-from chunkers.outline import BlockIndex
 from chunkers.structure import StructureChunker
-from chunkers.tokens import TokenMap
-from lineage.records import Document
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,14 +23,6 @@ class TableChunker(StructureChunker):
     name: ClassVar[str] = "table"
     version: ClassVar[str] = "2"
 
-    def layout(
-        self,
-        document: Document,
-        index: BlockIndex,
-        tokens: TokenMap,
-        contexts: ContextFitter,
-        headings: tuple[str, ...],
-    ) -> Layout:
-        """As in `structure`, but tables stay whole up to the target only."""
-        layout = super().layout(document, index, tokens, contexts, headings)
-        return replace(layout, table_room=self.target)
+    def layout_options(self) -> dict[str, Any]:
+        """Tables stay whole up to the target only."""
+        return {"table_room": self.target}
