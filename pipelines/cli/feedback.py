@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from pipelines.config import Config
 
 SHOWN = 20
+AT_A_TIME = 10_000
+"""Lines that are anchored and kept together."""
 WITH_PROBLEMS = 3
 
 
@@ -60,25 +65,29 @@ def command(
 
 
 def _add(config: Config, path: Path | None, as_json: bool) -> int:
-    from pipelines.feedback import add_feedback, read_lines
-
     if path is None:
         raise ConfigError(
             f"feedback add needs what to read: gristmill feedback {config.path} add FILE.jsonl"
         )
+    added = _Added()
     try:
         with click.open_file(str(path), encoding="utf-8-sig") as file:
-            lines = file.readlines()
+            while lines := list(islice(file, AT_A_TIME)):
+                added.add(config, lines)
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
-    numbered, unreadable = read_lines(lines)
-    added = add_feedback(config, [item for _, item in numbered])
-    problems = unreadable + [(numbered[place][0], message) for place, message in added.problems]
-    value = added.as_dict() | {
-        "problems": [{"line": line, "message": message} for line, message in sorted(problems)]
-    }
+        kept = f"; what its first {added.lines} lines say is kept" if added.lines else ""
+        raise ConfigError(f"{path}: cannot be read: {error}{kept}") from error
+    problems = sorted(added.problems)
+    conflicts = list(added.conflicts.values())
     if as_json:
-        emit_json(value)
+        emit_json(
+            {
+                "added": added.added,
+                "duplicates": added.duplicates,
+                "conflicts": conflicts,
+                "problems": [{"line": line, "message": message} for line, message in problems],
+            }
+        )
     else:
         print_pairs(
             "feedback",
@@ -86,14 +95,38 @@ def _add(config: Config, path: Path | None, as_json: bool) -> int:
                 ("added", added.added),
                 ("known already", added.duplicates),
                 ("not usable", len(problems)),
-                ("disputed", len(added.conflicts)),
+                ("disputed", len(conflicts)),
             ],
         )
-        print_conflicts(value["conflicts"])
+        print_conflicts(conflicts)
         if problems:
-            entries = [(f"line {line}", message) for line, message in sorted(problems)[:SHOWN]]
+            entries = [(f"line {line}", message) for line, message in problems[:SHOWN]]
             print_entries("not usable", entries)
     return WITH_PROBLEMS if problems else 0
+
+
+@dataclass
+class _Added:
+    """What became of the lines of a file, some thousands at a time."""
+
+    lines: int = 0
+    added: int = 0
+    duplicates: int = 0
+    problems: list[tuple[int, str]] = field(default_factory=list)
+    conflicts: dict[Any, dict[str, Any]] = field(default_factory=dict)
+
+    def add(self, config: Config, lines: Sequence[str]) -> None:
+        from pipelines.feedback import add_feedback, read_lines
+
+        numbered, unreadable = read_lines(lines)
+        added = add_feedback(config, [item for _, item in numbered])
+        said = unreadable + [(numbered[place][0], message) for place, message in added.problems]
+        self.problems += [(self.lines + line, message) for line, message in said]
+        self.lines += len(lines)
+        self.added += added.added
+        self.duplicates += added.duplicates
+        for each in added.conflicts:
+            self.conflicts[each["query"], each["document_id"], each["start"], each["end"]] = each
 
 
 def print_conflicts(conflicts: list[dict[str, Any]]) -> None:

@@ -10,10 +10,11 @@ from typing import Any
 from lineage import fingerprint
 from pipelines.config import Config
 from pipelines.feedback.anchor import Anchored, anchor
-from pipelines.feedback.evidence import conflicts_of
+from pipelines.feedback.evidence import Row, conflicts_of
 from pipelines.feedback.records import Feedback
-from pipelines.feedback.table import append, feedback_table, read_rows
+from pipelines.feedback.table import append, feedback_table, rows_about
 from pipelines.options import new_run_id
+from pipelines.tables import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,34 +48,53 @@ def add_feedback(config: Config, items: Sequence[Feedback]) -> Added:
     Raises:
         CommitConflict: others kept adding at the same time; nothing was added.
     """
-    anchored: list[Anchored] = []
+    now = datetime.now(UTC)
     problems: list[tuple[int, str]] = []
+    rows: list[dict[str, Any]] = []
     for place, outcome in enumerate(anchor(config, items)):
         if isinstance(outcome, str):
             problems.append((place, outcome))
         else:
-            anchored.append(outcome)
+            rows.append(_row(config, outcome, now))
+    queries = {row["query"] for row in rows}
     table = feedback_table(config.lake)
-    known = read_rows(table) if table.exists else []
-    seen = {row["feedback_id"] for row in known}
-    rows = []
-    now = datetime.now(UTC)
-    for each in anchored:
-        row = _row(config, each, now)
-        if row["feedback_id"] not in seen:
-            seen.add(row["feedback_id"])
-            rows.append(row)
-    run_id = new_run_id()
-    if rows:
-        append(table, config.name, [{**row, "run_id": run_id} for row in rows], run_id)
-    touched = {(row["query"], row["document_id"]) for row in rows}
-    everything = [*known, *({**row, "seq": table.seq + 1} for row in rows)]
+    known: list[dict[str, Any]] = []
+
+    def new(table: Table) -> list[dict[str, Any]]:
+        known[:] = rows_about(table, queries)
+        return _unsaid(known, rows)
+
+    added = append(table, config.name, new, new_run_id()) if rows else []
+    touched = {(row["query"], row["document_id"]) for row in added}
     conflicts = [
         conflict
-        for conflict in conflicts_of(everything)
+        for conflict in conflicts_of([*known, *added])
         if (conflict["query"], conflict["document_id"]) in touched
     ]
-    return Added(len(rows), len(anchored) - len(rows), tuple(conflicts), tuple(problems))
+    return Added(len(added), len(rows) - len(added), tuple(conflicts), tuple(problems))
+
+
+def _unsaid(known: Sequence[Row], rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of `rows` those that say something else than their giver's last word on the passage.
+
+    Of those who gave no name nobody knows who thought again: the same is not said twice.
+    """
+    last: dict[Any, str] = {}
+    unsaid = []
+
+    def key(row: Row) -> Any:
+        if row["user"] is None:
+            return row["feedback_id"]
+        names = ("query", "document_id", "text_sha256", "start", "end", "kind", "user")
+        return tuple(row[name] for name in names)
+
+    for row in known:
+        last[key(row)] = row["feedback_id"]
+    for row in rows:
+        if last.get(key(row)) != row["feedback_id"]:
+            last[key(row)] = row["feedback_id"]
+            unsaid.append(row)
+    return unsaid
 
 
 def _row(config: Config, each: Anchored, now: datetime) -> dict[str, Any]:

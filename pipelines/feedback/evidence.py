@@ -7,9 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from lineage import Acl, Principal, fingerprint
 from pipelines.config import Config
 from pipelines.evaluate.evidence import EvidenceSet, Passage, Question
+from pipelines.feedback.lookup import texts_of
 from pipelines.feedback.records import KINDS
 from pipelines.feedback.table import feedback_table, read_rows
 from pipelines.queries.find import known_documents
@@ -34,23 +38,46 @@ def read_feedback(config: Config, principal: Principal | None = None) -> list[di
 
     Args:
         config: whose lake.
-        principal: who asks: only what is about documents that they may read now. Null for who
-            may read the lake's files anyway.
+        principal: who asks: only what is about words that they may read now. Null for who may
+            read the lake's files anyway.
     """
     table = feedback_table(config.lake)
     lake = Lake(config.lake)
     if not table.exists or not lake.documents.exists:
         return []
-    acls = {
-        row["document_id"]: Acl.from_dict(row["acl"])
-        for row in known_documents(lake, ("document_id", "acl")).to_pylist()
-    }
-    return [
-        row
-        for row in read_rows(table)
-        if row["document_id"] in acls
-        and (principal is None or acls[row["document_id"]].permits(principal))
+    rows = read_rows(table)
+    ids = pa.array(sorted({row["document_id"] for row in rows}), pa.string())
+    documents = known_documents(lake, ("document_id", "content_seq", "acl"))
+    documents = documents.filter(pc.is_in(documents["document_id"], value_set=ids))
+    known = {row["document_id"]: row for row in documents.to_pylist()}
+    rows = [row for row in rows if row["document_id"] in known]
+    if principal is None:
+        return rows
+    rows = [
+        row for row in rows if Acl.from_dict(known[row["document_id"]]["acl"]).permits(principal)
     ]
+    return _still_said(lake, rows, known)
+
+
+def _still_said(
+    lake: Lake, rows: Sequence[dict[str, Any]], documents: Mapping[str, Row]
+) -> list[dict[str, Any]]:
+    """The rows whose words are in the documents as they are now.
+
+    Rights are those of a document's present text: they say nothing about who may read what it
+    said before.
+    """
+    older: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
+    kept: set[int] = set()
+    for row in rows:
+        now = documents[row["document_id"]]["content_seq"]
+        if row["content_seq"] == now:
+            kept.add(id(row))
+        elif now is not None and row["quote"] is not None:
+            older[row["document_id"], now].append(row)
+    for content, text in texts_of(lake, older.keys()):
+        kept |= {id(row) for row in older[content] if row["quote"] in text}
+    return [row for row in rows if id(row) in kept]
 
 
 def feedback_evidence(config: Config, principal: Principal | None = None) -> FeedbackEvidence:
@@ -80,33 +107,30 @@ def conflicts_of(rows: Iterable[Row], *, undecided: bool = False) -> list[dict[s
     """
     found = []
     for query, own in sorted(_by_query(rows).items()):
-        for (document, start, end), votes in _by_passage(own).items():
-            newest = _newest(votes)
-            up = sum(row["grade"] > 0 for row in newest)
-            down = len(newest) - up
+        for votes in _by_passage(own):
+            words = _last_words(votes)
+            up = sum(row["grade"] > 0 for row in words)
+            down = len(words) - up
             if up and down and (not undecided or _decide(votes) is None):
+                last = votes[-1]
                 found.append(
-                    {
-                        "query": query,
-                        "document_id": document,
-                        "source_uri": votes[0]["source_uri"],
-                        "start": start,
-                        "end": end,
-                        "for": up,
-                        "against": down,
-                    }
+                    {name: last[name] for name in ("document_id", "source_uri", "start", "end")}
+                    | {"query": query, "for": up, "against": down}
                 )
     return found
 
 
 def _question(query: str, rows: Sequence[Row]) -> Question:
     passages: list[tuple[int, Passage]] = []
-    for (document, start, end), votes in _by_passage(rows).items():
+    for votes in _by_passage(rows):
         decided = _decide(votes)
         if decided is None or decided[1] <= 0:
             continue
         last = votes[-1]
-        passage = Passage(document, start, end, last["quote"], decided[1], last["text_sha256"])
+        passage = Passage(
+            last["document_id"], last["start"], last["end"], last["quote"], decided[1],
+            last["text_sha256"],
+        )  # fmt: skip
         passages.append((decided[0], passage))
     corrected = [p for weight, p in passages if weight == KINDS["correction"][0]]
     kept = [
@@ -140,28 +164,50 @@ def _by_query(rows: Iterable[Row]) -> dict[str, list[Row]]:
     return groups
 
 
-def _by_passage(rows: Iterable[Row]) -> dict[tuple[str, int, int], list[Row]]:
-    groups: dict[tuple[str, int, int], list[Row]] = defaultdict(list)
+def _by_passage(rows: Iterable[Row]) -> list[list[Row]]:
+    """The rows of one query by the passage that they are about.
+
+    In another text of the document it is where the same words are; of several such places, the
+    nearest.
+    """
+    places: dict[tuple[str, str, int, int], list[Row]] = {}
+    worded: dict[tuple[str, str], list[list[Row]]] = defaultdict(list)
+    groups: list[list[Row]] = []
     for row in rows:
-        groups[row["document_id"], row["start"], row["end"]].append(row)
+        place = (row["document_id"], row["text_sha256"], row["start"], row["end"])
+        if place not in places:
+            words = (row["document_id"], row["quote"]) if row["quote"] is not None else None
+            elsewhere = [
+                group
+                for group in (worded[words] if words else ())
+                if all(each["text_sha256"] != row["text_sha256"] for each in group)
+            ]
+            group = min(elsewhere, key=lambda g: abs(g[-1]["start"] - row["start"]), default=[])
+            if not group:
+                groups.append(group)
+                if words:
+                    worded[words].append(group)
+            places[place] = group
+        places[place].append(row)
     return groups
 
 
-def _newest(votes: Sequence[Row]) -> list[Row]:
-    """The last word of each giver in each kind; of those who gave no name, every word."""
+def _last_words(votes: Sequence[Row]) -> list[Row]:
+    """The last word of each giver in their strongest kind; without a name, every word."""
     last: dict[Any, Row] = {}
     for number, row in enumerate(votes):
-        named = row["user"] is not None
-        giver = (row["user"], row["kind"]) if named else number
-        last[giver] = row
+        giver = row["user"] if row["user"] is not None else number
+        known = last.get(giver)
+        if known is None or KINDS[row["kind"]][0] >= KINDS[known["kind"]][0]:
+            last[giver] = row
     return list(last.values())
 
 
 def _decide(votes: Sequence[Row]) -> tuple[int, float] | None:
     """The weight of the kind that decided, and the grade; null for a tie."""
-    newest = _newest(votes)
-    weight = max(KINDS[row["kind"]][0] for row in newest)
-    grades = [row["grade"] for row in newest if KINDS[row["kind"]][0] == weight]
+    words = _last_words(votes)
+    weight = max(KINDS[row["kind"]][0] for row in words)
+    grades = [row["grade"] for row in words if KINDS[row["kind"]][0] == weight]
     up = [grade for grade in grades if grade > 0]
     if 2 * len(up) == len(grades):
         return None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import random
+import time
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -11,7 +13,7 @@ import pyarrow as pa
 from lineage import CommitConflict
 from pipelines.storage import Storage
 from pipelines.tables import PartWriter, Table
-from pipelines.tables.reading import scan
+from pipelines.tables.reading import rows_where, scan
 
 VERSION = "1.0"
 
@@ -42,7 +44,9 @@ SCHEMA = pa.schema(
 """`[start, end)` are code points of the text that the document had at `content_seq`, whose hash is
 `text_sha256`; `quote` is that stretch, for finding it again in a later text."""
 
-_TRIES = 5
+_TRIES = 8
+_PAUSE_SECONDS = 0.05
+"""Doubled after each try, and then by chance between nothing and that."""
 
 
 def feedback_table(lake: str | Storage) -> Table:
@@ -60,19 +64,46 @@ def read_rows(table: Table, columns: Sequence[str] = SCHEMA.names) -> list[dict[
     return sorted(rows, key=lambda row: row["seq"])
 
 
-def append(table: Table, pipeline: str, rows: Sequence[dict[str, Any]], run_id: str) -> None:
+def rows_about(table: Table, queries: Collection[str]) -> list[dict[str, Any]]:
+    """The rows of these queries, in the order in which they were given."""
+    rows = [
+        row
+        for file in table.files
+        for part in rows_where(table, file, "query", queries, SCHEMA.names)
+        for row in part.to_pylist()
+    ]
+    return sorted(rows, key=lambda row: row["seq"])
+
+
+def append(
+    table: Table,
+    pipeline: str,
+    make: Callable[[Table], Sequence[dict[str, Any]]],
+    run_id: str,
+) -> list[dict[str, Any]]:
     """Add rows as one commit; of several writers each gets its turn.
+
+    Args:
+        table: where to.
+        pipeline: in whose name.
+        make: the rows for the table as it is; called again when another writer was first.
+        run_id: of this addition.
+
+    Returns:
+        The rows that were added, with their `seq`.
 
     Raises:
         CommitConflict: others were first, several times in a row.
     """
     for attempt in range(_TRIES):
         table.refresh()
+        made = make(table)
+        if not made:
+            return []
         batch = table.begin(f"feedback:{pipeline}", table.seq + 1, run_id)
+        rows = [{**row, "seq": batch.seq, "run_id": run_id} for row in made]
         writer = PartWriter(table.folder, table.part_path(batch, "00000"), SCHEMA)
-        writer.write(
-            pa.Table.from_pylist([{**row, "seq": batch.seq} for row in rows], schema=SCHEMA)
-        )
+        writer.write(pa.Table.from_pylist(rows, schema=SCHEMA))
         part = writer.close()
         assert part is not None
         batch = dataclasses.replace(batch, parts=(part,))
@@ -84,5 +115,7 @@ def append(table: Table, pipeline: str, rows: Sequence[dict[str, Any]], run_id: 
             table.folder.delete(part.path)
             if attempt == _TRIES - 1:
                 raise
+            time.sleep(random.uniform(0, _PAUSE_SECONDS * 2**attempt))
         else:
-            return
+            return rows
+    return []

@@ -130,6 +130,27 @@ def fold(table: Table, horizon: int) -> Folded | None:
     return rewrite(table, selection.files, needed, max(horizon, table.horizon))
 
 
+def join_files(table: Table) -> Folded | None:
+    """Join the small files of a table of which every row is needed; null when there is nothing to.
+
+    Raises:
+        CommitConflict: another fold came first; nothing changed.
+    """
+    small = [file for file in table.files if file.size_bytes < SMALL_BYTES]
+    return rewrite(table, small, _Every(), table.horizon) if len(small) > 1 else None
+
+
+class _Every(Needed):
+    """Every row."""
+
+    def __init__(self) -> None:
+        none = np.zeros(0, dtype=np.int64)
+        super().__init__(pa.array([], pa.string()), none, none)
+
+    def mask(self, rows: pa.Table) -> np.ndarray[Any, Any]:
+        return np.ones(rows.num_rows, dtype=bool)
+
+
 def _select(table: Table, old: Sequence[File], needed: Needed) -> _Selection:
     """Choose files; where one with rows to drop stays, the tombstones above them stay as well."""
     selection = _Selection()

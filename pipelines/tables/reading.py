@@ -125,9 +125,12 @@ def content_places(
     if not contents:
         return {}
     seqs = (min(contents.values()), max(contents.values()))
+    ids = pa.array(sorted(contents), pa.string())
     places: dict[str, Place] = {}
     for rows in scan(table, ["document_id", "seq", "op"], seqs=seqs):
         kept = rows.filter(pc.equal(rows["op"], op))
+        if len(ids) < kept.num_rows:
+            kept = kept.filter(pc.is_in(kept["document_id"], value_set=ids))
         for identifier, seq, group, file in zip(
             *(kept[name].to_pylist() for name in ("document_id", "seq", "row_group", "file")),
             strict=True,
@@ -166,3 +169,27 @@ def read_rows(
                 )
             ]
             yield rows if all(keep) else rows.filter(pa.array(keep, pa.bool_()))
+
+
+def rows_where(
+    table: Table, file: File, key: str, values: Collection[str], columns: Sequence[str]
+) -> Iterator[pa.Table]:
+    """Rows of a part file whose `key` is among `values`, a row group at a time.
+
+    Of a row group without any of them nothing but `key` is read.
+
+    Args:
+        table: whose file.
+        file: a visible one.
+        key: a column of text.
+        values: what to look for.
+        columns: which columns; of a struct one field can be named, as `lineage.content_seq`.
+    """
+    wanted = pa.array(sorted(values), pa.string())
+    filesystem, root = table.folder.filesystem()
+    with pq.ParquetFile(f"{root}/{file.path}", filesystem=filesystem) as parquet:
+        for group in range(parquet.metadata.num_row_groups):
+            keys = parquet.read_row_group(group, columns=[key])[key]
+            mask = pc.is_in(keys, value_set=wanted)
+            if pc.any(mask).as_py():
+                yield parquet.read_row_group(group, columns=list(columns)).filter(mask)

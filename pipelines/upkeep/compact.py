@@ -9,7 +9,7 @@ from typing import Any
 from lineage import ConfigError
 from pipelines.config import Config
 from pipelines.tables import ChunkTable, Lake, Table
-from pipelines.tables.fold import Folded, fold
+from pipelines.tables.fold import Folded, fold, join_files
 
 RETENTION_HOURS = 168
 LEAST_RETENTION_HOURS = 24
@@ -60,6 +60,7 @@ def compact(
         CommitConflict: another compaction came first.
     """
     from pipelines.embedding.cache import VectorCache
+    from pipelines.feedback.table import feedback_table
 
     lake = Lake(config.lake)
     if not lake.documents.exists:
@@ -80,6 +81,15 @@ def compact(
             table.opened().create_checkpoint()
         if vacuum:
             done.swept[table.name] = sweep(table, retention_hours)
+    given = feedback_table(lake.storage)
+    if given.exists:
+        done.horizons[given.name] = given.seq
+        joined = join_files(given)
+        if joined is not None:
+            done.folded[given.name] = joined
+            given.opened().create_checkpoint()
+        if vacuum:
+            done.swept[given.name] = sweep(given, retention_hours)
     vectors = VectorCache.of(config.lake)
     vectors.compact()
     if vacuum:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any, Literal
 
 from fastapi import APIRouter, Depends
@@ -41,6 +42,8 @@ def router(context: Context) -> APIRouter:
     """The routes."""
     routes = APIRouter(prefix="/v1", tags=["feedback"])
     caller = Depends(context.caller)
+    # Of writers at the same time all but one would have to try again.
+    one_by_one = threading.Lock()
 
     @routes.post("/feedback", summary="Give feedback", response_model=Kept)
     def give(given: Given, principal: Principal = caller) -> dict[str, Any]:
@@ -67,7 +70,8 @@ def router(context: Context) -> APIRouter:
             )
         except ValueError as error:
             raise Refused(422, "feedback", str(error)) from error
-        added = add_feedback(context.config, [item])
+        with one_by_one:
+            added = add_feedback(context.config, [item])
         if added.problems:
             raise Refused(422, "feedback", added.problems[0][1])
         return {"added": bool(added.added)}
