@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from chunkers.quality_words import Floats
+    from chunkers.quality_words import Floats, Ints
 
     Embed = Callable[[Sequence[str]], npt.NDArray[np.floating]]
 
@@ -113,19 +113,22 @@ def cohesion_and_separation(
     left, right = windows.chunks[:-1], windows.chunks[1:]
     inner = left == right
     # Sides of a cut that have no words between them are neighbours all the same.
-    number = len(order)
-    inside = np.bincount(left[inner], likeness[inner], number)
-    gaps = np.bincount(left[inner], minlength=number)
-    across = np.bincount(left[~inner], 1 - likeness[~inner], number)
-    across += np.bincount(right[~inner], 1 - likeness[~inner], number)
-    cuts = np.bincount(left[~inner], minlength=number) + np.bincount(
-        right[~inner], minlength=number
-    )
-    for place in np.flatnonzero(gaps).tolist():
-        cohesion[order[place]] = float(inside[place] / gaps[place])
-    for place in np.flatnonzero(cuts).tolist():
-        separation[order[place]] = float(across[place] / cuts[place])
+    cut = ~inner
+    sides, unlike = np.concatenate((left[cut], right[cut])), 1 - likeness[cut]
+    inside = _means(left[inner], likeness[inner], len(order))
+    across = _means(sides, np.concatenate((unlike, unlike)), len(order))
+    for place, i in enumerate(order):
+        cohesion[i], separation[i] = inside[place], across[place]
     return cohesion, separation
+
+
+def _means(places: Ints, values: Floats, number: int) -> list[float | None]:
+    """The mean of the values at each of `number` places; null where there is none."""
+    import numpy as np
+
+    sums = np.bincount(places, values, number).tolist()
+    counts = np.bincount(places, minlength=number).tolist()
+    return [value / count if count else None for value, count in zip(sums, counts, strict=True)]
 
 
 def dangling_references(document: Document, spans: Sequence[Span]) -> list[float | None]:

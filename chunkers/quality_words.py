@@ -8,7 +8,7 @@ character is a word by itself, and nothing outside the basic plane is one.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,14 +19,21 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
     Hashes = npt.NDArray[np.uint64]
     Floats = npt.NDArray[np.float64]
+    Folded = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+    Lone = npt.NDArray[np.bool_]
 
 WINDOW_WORDS = 32
 """Words of a window, about: a long sentence or two."""
 _LEAST_WORDS = 8
 """Below so many words a window says nothing about what its text is on."""
-_SLICE = 1 << 14
+_SLICE = 1 << 15
 """Characters looked at in one go."""
 _WINDOW_BITS = 20
+_LOADED = 8
+"""Bytes that are hashed in one go."""
+_ALONE = ((0x2E80, 0x9FFF), (0xF900, 0xFAFF))
+"""Chinese and Japanese characters, by first and last: each is a word by itself."""
+_MIX = 0x9E3779B97F4A7C15
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,56 +46,99 @@ class Words:
 
 
 def words_of(text: str) -> Words:
-    """The words of `text`, hashed to 64 bits. Offsets are code points."""
+    """The words of `text`, hashed to 64 bits: equal words of one text, equal hashes.
+
+    Offsets are code points.
+    """
     import numpy as np
 
-    folding, alone = _tables()
-    starts, ends, hashes = [], [], []
-    for offset, codes in _slices(text):
-        wide = codes.dtype.itemsize > 1
-        if wide:
-            codes = np.minimum(codes, np.uint32(0xFFFF))
-        folded = folding[codes]
-        inside = folded != 0
-        change = np.flatnonzero(inside[1:] != inside[:-1]) + 1
-        if inside[0]:
-            change = np.append(0, change)
-        if inside[-1]:
-            change = np.append(change, len(inside))
-        left, right = change[::2], change[1::2]
-        if wide:
-            left, right = _divided(left, right, alone[codes] & inside)
-        powers, inverse = _powers()
-        sums = np.zeros(len(codes) + 1, np.uint64)
-        np.cumsum(folded * powers[: len(codes)], out=sums[1:])
-        values = (sums[right] - sums[left]) * inverse[left]
-        # The high bits of a product are the well mixed ones.
-        values = (values ^ (values >> np.uint64(29))) * np.uint64(0x9E3779B97F4A7C15)
-        starts.append(left + offset)
-        ends.append(right + offset)
-        hashes.append(values)
-    if not starts:
+    folded = _folded_ascii if text.isascii() else _folded
+    parts = [_words_of_slice(text[start:end], start, folded) for start, end in _slices(text)]
+    if len(parts) == 1:
+        return Words(*parts[0])
+    if not parts:
         empty = np.zeros(0, np.int64)
         return Words(empty, empty, np.zeros(0, np.uint64))
-    return Words(np.concatenate(starts), np.concatenate(ends), np.concatenate(hashes))
+    return Words(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
-def _slices(text: str) -> Iterator[tuple[int, npt.NDArray[np.unsignedinteger]]]:
-    """Stretches of the text as code points, each small enough for a processor's cache."""
-    import numpy as np
-
+def _slices(text: str) -> Iterator[tuple[int, int]]:
+    """Stretches of the text, each small enough for a processor's cache, cut at spaces."""
     start = 0
     while start < len(text):
         end = min(start + _SLICE, len(text))
         if end < len(text):
             space = text.rfind(" ", start, end)
             end = space if space > start else end
-        part = text[start:end]
-        if part.isascii():
-            yield start, np.frombuffer(part.encode("ascii"), np.uint8)
-        else:
-            yield start, np.frombuffer(part.encode("utf-32-le", "surrogatepass"), np.uint32)
+        yield start, end
         start = end
+
+
+def _words_of_slice(
+    text: str, offset: int, fold: Callable[[str], tuple[Folded, Lone | None]]
+) -> tuple[Ints, Ints, Hashes]:
+
+    folded, lone = fold(text)
+    inside = folded[: len(text) + 2] != 0
+    change = (inside[1:] != inside[:-1]).nonzero()[0]
+    left, right = change[::2], change[1::2]
+    if lone is not None:
+        left, right = _divided(left, right, lone & inside[1:-1])
+    return left + offset, right + offset, _hashes(folded[1:], left, right - left)
+
+
+def _folded_ascii(text: str) -> tuple[Folded, None]:
+    """`_folded` for a slice of a text that is ASCII as a whole: half as wide."""
+    import numpy as np
+
+    data = text.encode().translate(_ascii_table())
+    return np.frombuffer(b"\0" + data + b"\0" * _LOADED, np.uint8), None
+
+
+def _folded(text: str) -> tuple[Folded, Lone | None]:
+    """Each character in lower case, 0 for what is in no word; and which are words by themselves.
+
+    With a 0 more at the start and as many at the end as are loaded at once.
+    """
+    import numpy as np
+
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    folded = np.zeros(1 + len(text) + _LOADED // 2, np.uint16)
+    # Clipped, because what is outside the basic plane is in no word, as its last character.
+    _folding().take(codes, out=folded[1 : 1 + len(text)], mode="clip")
+    if codes.max() < _ALONE[0][0]:
+        return folded, None
+    lone = np.zeros(len(text), bool)
+    for first, last in _ALONE:
+        lone |= (codes >= first) & (codes <= last)
+    return folded, lone
+
+
+def _hashes(folded: Folded, left: Ints, lengths: Ints) -> Hashes:
+    """A hash of each word, by as many characters in turn as fit into 64 bits."""
+    import numpy as np
+
+    step = _LOADED // folded.itemsize
+    shape, strides = (len(folded) - step + 1,), (folded.itemsize,)
+    loaded: Hashes = np.ndarray(shape, np.uint64, folded, strides=strides)
+    masks = _masks(step)
+    mix, low = np.uint64(_MIX), np.uint64(32)
+    hashes = loaded[left] & masks[np.minimum(lengths, step)]
+    hashes *= mix
+    hashes ^= hashes >> low
+    longer = (lengths > step).nonzero()[0]
+    position, rest = left[longer], lengths[longer]
+    while len(longer):
+        position, rest = position + step, rest - step
+        found = hashes[longer] ^ (loaded[position] & masks[np.minimum(rest, step)])
+        found *= mix
+        found ^= found >> low
+        hashes[longer] = found
+        more = (rest > step).nonzero()[0]
+        longer, position, rest = longer[more], position[more], rest[more]
+    # The high bits of a product are the well mixed ones.
+    hashes *= mix
+    return hashes
 
 
 def _divided(left: Ints, right: Ints, lone: npt.NDArray[np.bool_]) -> tuple[Ints, Ints]:
@@ -106,32 +156,34 @@ def _divided(left: Ints, right: Ints, lone: npt.NDArray[np.bool_]) -> tuple[Ints
 
 
 @functools.cache
-def _tables() -> tuple[Hashes, npt.NDArray[np.bool_]]:
-    """Of each character of the basic plane: itself in lower case, 0 for what is in no word; and
-    whether it is a word by itself."""
+def _folding() -> npt.NDArray[np.uint16]:
+    """Of each character of the basic plane: itself in lower case, 0 for what is in no word."""
     import numpy as np
 
-    folding = np.zeros(1 << 16, np.uint64)
+    folding = np.zeros(1 << 16, np.uint16)
     for code in range(1 << 16):
         character = chr(code)
         if character.isalnum():
             lower = character.lower()
             folding[code] = ord(lower) if len(lower) == 1 else code
-    alone = np.zeros(1 << 16, bool)
-    for first, last in ((0x2E80, 0x9FFF), (0xF900, 0xFAFF)):
-        alone[first : last + 1] = True
-    return folding, alone
+    return folding
 
 
 @functools.cache
-def _powers() -> tuple[Hashes, Hashes]:
-    """The powers of an odd number and of its inverse, modulo 2**64."""
+def _ascii_table() -> bytes:
+    """The same of the characters of ASCII, for `bytes.translate`."""
+    lower = (chr(code).lower() if chr(code).isalnum() else "\0" for code in range(128))
+    return "".join(lower).encode("ascii").ljust(256, b"\0")
+
+
+@functools.cache
+def _masks(step: int) -> Hashes:
+    """What is kept of `step` characters loaded, by how many of them are the word's."""
     import numpy as np
 
-    base = 0x5851F42D4C957F2D
-    return tuple(  # type: ignore[return-value]
-        np.cumprod(np.full(_SLICE, factor, np.uint64)) for factor in (base, pow(base, -1, 1 << 64))
-    )
+    width = np.dtype(f"u{_LOADED // step}")
+    kept = np.tri(step + 1, step, -1, bool) * np.iinfo(width).max
+    return kept.astype(width).view(np.uint64).ravel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,28 +216,29 @@ def windows_of(words: Words, ranges: Sequence[tuple[int, int]]) -> Windows:
     import numpy as np
 
     bounds = np.array(ranges, np.int64).reshape(-1, 2)
-    low = np.searchsorted(words.starts, bounds[:, 0])
-    high = np.maximum(np.searchsorted(words.starts, bounds[:, 1]), low)
-    counts = high - low
-    chunks = np.flatnonzero(counts >= _LEAST_WORDS)
+    low, high = words.starts.searchsorted(bounds).T
+    counts = np.maximum(high - low, 0)
+    chunks = (counts >= _LEAST_WORDS).nonzero()[0]
     low, counts = low[chunks], counts[chunks]
-    size = max(WINDOW_WORDS, int(counts.sum()) >> (_WINDOW_BITS - 1))
-    least = np.where(counts >= 2 * _LEAST_WORDS, 2, 1)
-    parts = np.maximum(np.rint(counts / size).astype(np.int64), least)
-    base = np.cumsum(parts) - parts
-    begin = np.cumsum(counts) - counts
-    inner = np.arange(int(counts.sum())) - np.repeat(begin, counts)
-    of_words = np.repeat(base, counts) + inner * np.repeat(parts, counts) // np.repeat(
-        counts, counts
+    total = int(counts.sum())
+    size = max(WINDOW_WORDS, total >> (_WINDOW_BITS - 1))
+    parts = np.maximum(
+        np.rint(counts / size).astype(np.int64), np.where(counts >= 2 * _LEAST_WORDS, 2, 1)
     )
-    taken = np.repeat(low, counts) + inner
-    edges = np.flatnonzero(np.diff(of_words, prepend=-1))
+    # Each chunk's words, shared out as evenly as can be: the part p begins at ceil(p * n / parts).
+    number = int(parts.sum())
+    part = np.arange(number) - (parts.cumsum() - parts).repeat(parts)
+    chunk_words, chunk_parts = counts.repeat(parts), parts.repeat(parts)
+    begin = -(-part * chunk_words // chunk_parts)
+    sizes = -(-(part + 1) * chunk_words // chunk_parts) - begin
+    first = low.repeat(parts) + begin
+    of_words = np.arange(number).repeat(sizes)
     return Windows(
-        chunks=np.repeat(chunks, parts),
-        first=taken[edges],
-        last=taken[np.append(edges[1:], len(taken)) - 1] if len(taken) else taken,
+        chunks=chunks.repeat(parts),
+        first=first,
+        last=first + sizes - 1,
         of_words=of_words,
-        words=taken,
+        words=(first - (sizes.cumsum() - sizes)).repeat(sizes) + np.arange(total),
     )
 
 
@@ -201,22 +254,36 @@ def lexical_likeness(words: Words, windows: Windows) -> Floats:
     if number < 2:
         return np.zeros(max(number - 1, 0))
     mask = np.uint64((1 << _WINDOW_BITS) - 1)
-    keys = (words.hashes[windows.words] & ~mask) | windows.of_words.astype(np.uint64)
+    keys = words.hashes[windows.words]
+    keys &= ~mask
+    keys |= windows.of_words.view(np.uint64)
     keys.sort()
-    new = np.flatnonzero(np.diff(keys, prepend=keys[0] ^ np.uint64(1)))
-    frequency = np.diff(new, append=len(keys)).astype(np.float64)
+    new, frequency = _runs(keys)
     keys = keys[new]
-    term = keys & ~mask
-    term_new = np.flatnonzero(np.diff(term, prepend=term[0] ^ np.uint64(1 << _WINDOW_BITS)))
-    spread = np.diff(term_new, append=len(term))
-    weight = frequency * np.repeat(np.log1p(number / spread), spread)
-    place = (keys & mask).astype(np.int64)
+    step = keys[1:] - keys[:-1]
+    _, spread = _runs(keys >> np.uint64(_WINDOW_BITS))
+    weight = frequency * np.log1p(number / spread).repeat(spread)
+    keys &= mask
+    place = keys.view(np.int64)
     norms = np.sqrt(np.bincount(place, weight * weight, number))
     # Sorted by word and then window, a word in two neighbouring windows has neighbouring keys.
-    both = np.flatnonzero(np.diff(keys) == 1)
+    both = (step == 1).nonzero()[0]
     dots = np.bincount(place[both], weight[both] * weight[both + 1], number)[:-1]
     likeness: Floats = np.minimum(dots / (norms[:-1] * norms[1:]), 1.0)
     return likeness
+
+
+def _runs(ordered: Hashes) -> tuple[Ints, Ints]:
+    """Where each run of equal values begins, and how long it is; there is at least one."""
+    import numpy as np
+
+    change = (ordered[1:] != ordered[:-1]).nonzero()[0]
+    begin = np.zeros(len(change) + 1, np.int64)
+    begin[1:] = change + 1
+    length = np.empty_like(begin)
+    length[:-1] = begin[1:] - begin[:-1]
+    length[-1] = len(ordered) - begin[-1]
+    return begin, length
 
 
 def vector_likeness(vectors: npt.NDArray[np.floating]) -> Floats:

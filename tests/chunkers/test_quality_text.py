@@ -8,6 +8,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chunkers import Span, TokenMap, build, count_with_context
 from chunkers.blocks import scan
@@ -155,6 +157,37 @@ def test_words_are_found_in_any_script_and_case_aside() -> None:
     assert len(set(words.hashes[:7].tolist())) == 5
     assert not len(words_of("").starts)
     assert not len(words_of(" .,;\ud800 \U0001f600").starts)
+
+
+@given(
+    st.text(st.sampled_from("aZé9ßΩ東ー .-\n\ud800\U0001f600\u2019"), max_size=80), st.booleans()
+)
+def test_words_are_those_of_the_definition_written_out(text: str, plain: bool) -> None:
+    """Runs of letters and digits of the basic plane; Chinese and Japanese characters alone."""
+    if plain:
+        text = text.encode("ascii", "ignore").decode()
+    expected: list[tuple[int, int]] = []
+    for place, character in enumerate(text):
+        lone = "\u2e80" <= character <= "\u9fff"
+        if not character.isalnum() or character > "\uffff":
+            continue
+        start, end = expected[-1] if expected else (0, -1)
+        if end == place and not lone and not "\u2e80" <= text[start] <= "\u9fff":
+            expected[-1] = (start, place + 1)
+        else:
+            expected.append((place, place + 1))
+    words = words_of(text)
+    assert list(zip(words.starts.tolist(), words.ends.tolist(), strict=True)) == expected
+    said = [text[start:end].lower() for start, end in expected]
+    by_word = dict(zip(said, words.hashes.tolist(), strict=True))
+    assert [by_word[word] for word in said] == words.hashes.tolist()
+    assert len(set(by_word.values())) == len(by_word)
+
+
+def test_long_words_differ_by_any_of_their_characters() -> None:
+    for base in ("abcdefghijklmnopqrstu", "äbcdefghijklmnopqrstu"):
+        variants = [base, base[:-1], *(base[:n] + "z" + base[n + 1 :] for n in range(len(base)))]
+        assert len(set(words_of(" ".join(variants)).hashes.tolist())) == len(variants)
 
 
 def test_likeness_is_the_cosine_of_weighted_words() -> None:
