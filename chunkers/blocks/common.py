@@ -12,7 +12,9 @@ _SEPARATOR = re.compile(r"\n[^\S\n]*\n\s*")
 _ANY_SEPARATOR = re.compile(r"(?:\r\n?|\n)[^\S\r\n]*[\r\n]\s*")
 _LONE_CR = re.compile(r"\r(?!\n)")
 _INK = re.compile(r"\S")
-_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)?")
+_LINE = re.compile(r"[^\r\n]*+(?:\r\n|\r|\n)|[^\r\n]++")
+_LINE_LF = re.compile(r"[^\n]*+\n|[^\n]++")
+_SPAN: Callable[[re.Match[str]], tuple[int, int]] = re.Match.span
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -65,10 +67,8 @@ def paragraphs(
 def lines(text: str, start: int = 0, end: int | None = None) -> Iterator[tuple[int, int]]:
     """Spans of the lines, with their line ends: LF, CRLF or CR, and no others."""
     stop = len(text) if end is None else end
-    for found in _LINE.finditer(text, start, stop):
-        span = found.span()
-        if span[0] < span[1]:
-            yield span
+    pattern = _LINE_LF if text.find("\r", start, stop) < 0 else _LINE
+    return map(_SPAN, pattern.finditer(text, start, stop))
 
 
 def complete(

@@ -39,12 +39,9 @@ def rows_of(text: str, start: int, end: int) -> list[Row]:
             found.append(Row(a, a, BLANK))
             continue
         stop = a + len(line)
-        indent = 0
-        if line[0] in " \t":
-            while text[a] in " \t":
-                indent += 1 if text[a] == " " else _TAB - indent % _TAB
-                a += 1
-        found.append(Row(a, stop, indent))
+        margin = len(line) - len(line.lstrip(" \t"))
+        indent = len(line[:margin].expandtabs(_TAB)) if margin else 0
+        found.append(Row(a + margin, stop, indent))
     return found
 
 
