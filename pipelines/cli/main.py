@@ -5,6 +5,7 @@ Nothing heavy is imported here, and a verb's module only when that verb is calle
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 from collections.abc import Sequence
@@ -122,10 +123,17 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Entry point of `gristmill`."""
+    _collect_less()
     cli.main()
 
 
+def _collect_less() -> None:
+    """Look for cycles to free less often: imports make many objects and leave few of them."""
+    gc.set_threshold(50_000, 20, 50)
+
+
 def _stage_main(verb: str) -> NoReturn:
+    _collect_less()
     sys.exit(execute(load_verb(verb).main, None, f"gristmill-{verb}"))
 
 

@@ -27,6 +27,7 @@ def parse_pool(workers: int) -> ProcessPool:
         workers,
         function="pipelines.ingest.work:parse_group",
         preload=("pipelines.ingest.parsers",),
+        prepare=(("pipelines.ingest.parsers.language:load_model", ()),),
         seconds=limits.seconds,
         memory_bytes=limits.memory_bytes,
         network=False,

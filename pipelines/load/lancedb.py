@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from lineage import Acl, ConfigError, MissingExtra, Principal, TerminalError
+from lineage import Acl, ConfigError, Principal, TerminalError
 from lineage.schemas import CHUNKS
 from pipelines.load import lease, position
 from pipelines.load.access import literal, permitted
 from pipelines.load.fusion import fuse
+from pipelines.load.lance_open import connect
+from pipelines.load.lance_options import make_indexes, read_options
+from pipelines.load.lance_search import (
+    ACL_COLUMNS,
+    acl_of,
+    among,
+    best_chunks,
+    hit_of,
+    nearest_chunks,
+    readable_rows,
+)
 from pipelines.load.rows import (
-    MODEL,
-    RIGHTS,
-    VECTOR,
     index_schema,
     layout_fingerprint,
     replacement_rows,
@@ -38,7 +44,6 @@ from pipelines.load.sink import (
     Narrow,
     Replace,
     SetAcl,
-    nearest,
 )
 from pipelines.steps import step
 
@@ -49,39 +54,14 @@ if TYPE_CHECKING:
     from pipelines.embedding import Embedder
 
 TABLE = "chunks"
-TEXT_COLUMN = "embedded_text"
+
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _IDS_PER_FILTER = 2_000
-_KEEP_VERSIONS = timedelta(hours=1)
-"""How long a replaced version stays readable, for searches that are under way."""
-_MAX_TOKEN_LENGTH = 200
 _FUSED_DEPTH = 100
 """Ranks of each ranking that are fused, at least."""
-_LIST_INDEXES = ("allow_users", "allow_groups", "deny_users", "deny_groups")
-_KEY_INDEXES = ("chunk_id", "document_id")
-
-_HIT_COLUMNS = (
-    "chunk_id", "document_id", "source_uri", "text", "start", "end", "context", "heading_path",
-    "page_first", "page_last", "data_type", "token_count", "granularity", "parent_chunk_id",
-)  # fmt: skip
-_ACL_COLUMNS = ("acl_state", "allow_users", "allow_groups", "deny_users", "deny_groups")
-
-OPTIONS: dict[str, tuple[type, Any, str]] = {
-    "language": (str, "English", "the language whose word endings are cut off, such as German"),
-    "stem": (bool, True, "whether to cut off word endings at all"),
-    "stop_words": (bool, False, "whether to leave that language's commonest words out"),
-    "tokenizer": (str, "icu", "how words are found: icu (any language), simple or whitespace"),
-}
-"""What `options` of a sink of kind lancedb may hold: type, default, meaning. Changing one
-builds the index anew."""
-
-_LANGUAGES = (
-    "Arabic", "Danish", "Dutch", "English", "Finnish", "French", "German", "Greek", "Hungarian",
-    "Italian", "Norwegian", "Portuguese", "Romanian", "Russian", "Spanish", "Swedish", "Tamil",
-    "Turkish",
-)  # fmt: skip
-_CHOICES = {"tokenizer": ("icu", "simple", "whitespace"), "language": _LANGUAGES}
+_KEEP_VERSIONS = timedelta(hours=1)
+"""How long a replaced version stays readable, for searches that are under way."""
 
 
 @dataclass(slots=True)
@@ -110,7 +90,7 @@ class LanceSink:
                 "Write for example `uri: .gristmill/index`"
             )
         folder = Path(config.uri.removeprefix("file://"))
-        return cls(config.name, folder, _options(config), origin, config.embedder)
+        return cls(config.name, folder, read_options(config), origin, config.embedder)
 
     @property
     def schema(self) -> pa.Schema:
@@ -171,7 +151,7 @@ class LanceSink:
             table = self._create()
         for start in range(0, len(gone), _IDS_PER_FILTER):
             with step("sink-delete"):
-                table.delete(_among(gone[start : start + _IDS_PER_FILTER]))
+                table.delete(among(gone[start : start + _IDS_PER_FILTER]))
         rights += _narrowed(table, [change for change in batch if isinstance(change, Narrow)])
         if rights:
             merge = table.merge_insert("document_id").when_matched_update_all()
@@ -184,14 +164,14 @@ class LanceSink:
         with step("sink-replace"):
             model = None if self.embedder is None else self._model.name
             rows = replacement_rows(replaced, self.schema, model)
-            among = _among([change.document_id for change in replaced])
-            if not table.count_rows(among):
+            these = among([change.document_id for change in replaced])
+            if not table.count_rows(these):
                 # Nothing to join with: a plain append takes less time and memory.
                 table.add(rows)
                 return
             merge = table.merge_insert("chunk_id").when_matched_update_all()
             merge = merge.when_not_matched_insert_all()
-            merge.when_not_matched_by_source_delete(among).execute(rows)
+            merge.when_not_matched_by_source_delete(these).execute(rows)
 
     def commit(self, position_: int) -> None:
         """See `Sink.commit`: brings the indexes up to date, then writes the position."""
@@ -202,7 +182,7 @@ class LanceSink:
         with step("sink-optimize"):
             table.optimize(cleanup_older_than=_KEEP_VERSIONS)
         with step("sink-index"):
-            self._index(table)
+            make_indexes(table, self.options)
         self._move(table, position_)
 
     def _move(self, table: Table, seq: int) -> None:
@@ -226,7 +206,7 @@ class LanceSink:
                 return
             reached = self.position()
             with step("sink-delete"):
-                table.delete(_among(document_ids))
+                table.delete(among(document_ids))
             with step("erase"), warnings.catch_warnings():
                 # It warns that readers of former versions will fail: they are to.
                 warnings.simplefilter("ignore", UserWarning)
@@ -234,7 +214,7 @@ class LanceSink:
                 for index in list(table.list_indices()):
                     table.drop_index(index.name)
                 table.optimize(cleanup_older_than=timedelta(0), delete_unverified=True)
-                self._index(table)
+                make_indexes(table, self.options)
                 table.optimize(cleanup_older_than=timedelta(0), delete_unverified=True)
             if reached is not None:
                 self._move(table, reached)
@@ -244,7 +224,7 @@ class LanceSink:
         with self.lease():
             position.forget(self.folder)
             if self._existing() is not None:
-                _connect(self.name, self.folder).drop_table(TABLE)
+                connect(self.name, self.folder).drop_table(TABLE)
             self._table = None
 
     def search(
@@ -267,97 +247,32 @@ class LanceSink:
         size = "level = 0" if granularity is None else f"granularity = {literal(granularity)}"
         where = f"({permitted(principal)}) AND {size}"
         if self.embedder is None:
-            scores = self._best(table, query, where, limit)
+            scores = best_chunks(table, query, where, limit)
         else:
             depth = max(_FUSED_DEPTH, 2 * limit)
-            words = self._best(table, query, where, depth)
-            meaning = self._nearest(table, query, where, depth)
+            words = best_chunks(table, query, where, depth)
+            meaning = nearest_chunks(table, query, where, depth, self._model)
             scores = fuse([list(words), meaning], limit)
-        rows = self._rows(table, list(scores), principal)
-        return [_hit(rows[chunk], score) for chunk, score in scores.items() if chunk in rows]
+        rows = readable_rows(table, list(scores), principal)
+        return [hit_of(rows[chunk], score) for chunk, score in scores.items() if chunk in rows]
 
     def fetch(self, chunk_ids: Sequence[str], principal: Principal) -> dict[str, Hit]:
         """See `SearchableSink.fetch`."""
         table = self._existing()
         if table is None:
             return {}
-        rows = self._rows(table, chunk_ids, principal)
-        return {identifier: _hit(row, 0.0) for identifier, row in rows.items()}
-
-    def _rows(
-        self, table: Table, chunk_ids: Sequence[str], principal: Principal
-    ) -> dict[str, Mapping[str, Any]]:
-        """The rows of these chunks that `principal` may read, by id."""
-        if not chunk_ids:
-            return {}
-        found = (
-            table.search()
-            .where(f"({permitted(principal)}) AND {_among(chunk_ids, 'chunk_id')}")
-            .select([*_HIT_COLUMNS, *_ACL_COLUMNS])
-            .limit(len(chunk_ids))
-            .to_list()
-        )
-        # The filter decides; the reference evaluator has the last word on what leaves the index.
-        return {row["chunk_id"]: row for row in found if _acl(row).permits(principal)}
-
-    def _nearest(self, table: Table, query: str, where: str, limit: int) -> list[str]:
-        """Ids of the `limit` chunks whose vectors are nearest, ties in order of the id.
-
-        Exact: all vectors that the filter leaves are looked at. An index that is just being
-        built anew for another model may hold vectors of both; only those of this one count.
-        """
-        if VECTOR not in table.schema.names or not query.strip():
-            return []
-        vector = self._model.embed([query])[0]
-        condition = f"({where}) AND {MODEL} = {literal(self._model.name)}"
-        fetch = limit + 20
-        while True:
-            search: Any = table.search(vector, vector_column_name=VECTOR, query_type="vector")
-            rows = (
-                search.distance_type("dot")
-                .where(condition, prefilter=True)
-                .select(["chunk_id", "_distance"])
-                .limit(fetch)
-                .to_list()
-            )
-            ranked = sorted((row["_distance"], row["chunk_id"]) for row in rows)
-            if len(rows) < fetch or ranked[-1][0] > ranked[limit - 1][0]:
-                return [chunk for _, chunk in ranked[:limit]]
-            fetch *= 4
-
-    def _best(self, table: Table, query: str, where: str, limit: int) -> dict[str, float]:
-        """Chunk ids and scores of the best `limit`, ties in order of the id.
-
-        LanceDB cuts a tie at random, so more is fetched until the score after the last one
-        wanted is known to be lower.
-        """
-        from lancedb.query import MatchQuery
-
-        clean = query.encode("utf-8", "replace").decode()
-        words = MatchQuery(clean, TEXT_COLUMN)  # type: ignore[call-arg]  # pydantic's defaults
-        fetch = limit + max(limit, 20)
-        while True:
-            rows = (
-                table.search(words, query_type="fts")
-                .where(where, prefilter=True)
-                .select(["chunk_id", "_score"])
-                .limit(fetch)
-                .to_list()
-            )
-            ranked = sorted((-row["_score"], row["chunk_id"]) for row in rows)
-            if len(rows) < fetch or ranked[-1][0] > ranked[limit - 1][0]:
-                return {chunk: -score for score, chunk in ranked[:limit]}
-            fetch *= 4
+        rows = readable_rows(table, chunk_ids, principal)
+        return {identifier: hit_of(row, 0.0) for identifier, row in rows.items()}
 
     def _existing(self) -> Table | None:
         if self._table is None and position.newest_version(self.folder / f"{TABLE}.lance"):
-            self._table = _connect(self.name, self.folder).open_table(TABLE)
+            self._table = connect(self.name, self.folder).open_table(TABLE)
         if self._table is not None:
             self._table.checkout_latest()
         return self._table
 
     def _create(self) -> Table:
-        self._table = _connect(self.name, self.folder).create_table(TABLE, schema=self.schema)
+        self._table = connect(self.name, self.folder).create_table(TABLE, schema=self.schema)
         return self._table
 
     def begin_rebuild(self) -> None:
@@ -371,81 +286,13 @@ class LanceSink:
         if table is None:
             return
         if table.schema != self.schema:
-            _connect(self.name, self.folder).drop_table(TABLE)
+            connect(self.name, self.folder).drop_table(TABLE)
             self._table = None
             return
         for index in list(table.list_indices()):
             if index.index_type == "FTS":
                 # Its options may have changed; `commit` makes it anew.
                 table.drop_index(index.name)
-
-    def _index(self, table: Table) -> None:
-        from lancedb.index import FTS, Bitmap, BTree, LabelList
-
-        text = FTS(
-            base_tokenizer=self.options["tokenizer"],
-            language=self.options["language"],
-            stem=self.options["stem"],
-            remove_stop_words=self.options["stop_words"],
-            max_token_length=_MAX_TOKEN_LENGTH,
-            with_position=False,
-        )
-        wanted: dict[str, Any] = {
-            **{name: BTree() for name in _KEY_INDEXES},
-            **{name: LabelList() for name in _LIST_INDEXES},
-            "acl_state": Bitmap(),
-            TEXT_COLUMN: text,
-        }
-        present = {column for index in table.list_indices() for column in index.columns}
-        for column, config in wanted.items():
-            if column not in present:
-                table.create_index(column, config=config)
-
-
-_LEAN = {
-    # One shard at a time in memory while the text index is made, instead of one for each CPU.
-    "LANCE_FTS_NUM_SHARDS": "1",
-    # Fragments are joined, and read for the index, some rows of one of them at a time: otherwise
-    # memory grows with the index.
-    "LANCE_DEFAULT_BATCH_SIZE": "1024",
-    "LANCE_DEFAULT_FRAGMENT_READAHEAD": "1",
-    "LANCE_DEFAULT_IO_BUFFER_SIZE": str(32 << 20),
-    "LANCE_IO_THREADS": "4",
-}
-"""Lance's settings, read when it is imported, that bound the memory of a load."""
-
-
-def _connect(name: str, folder: Path) -> Any:
-    if find_spec("lancedb") is None:
-        raise MissingExtra(
-            f"sink {name!r} is of kind lancedb, and the package `lancedb` is not installed; "
-            "install it with: pip install 'gristmill[load]'"
-        )
-    for setting, value in _LEAN.items():
-        os.environ.setdefault(setting, value)
-    import lancedb
-
-    return lancedb.connect(folder)
-
-
-def _options(config: SinkConfig) -> dict[str, Any]:
-    for key in config.options:
-        if key not in OPTIONS:
-            raise ConfigError(
-                f"sink {config.name!r}: unknown option {key!r}{nearest(key, list(OPTIONS))}; "
-                f"a sink of kind lancedb knows {', '.join(OPTIONS)}"
-            )
-    values = {key: default for key, (_, default, _) in OPTIONS.items()} | dict(config.options)
-    for key, value in values.items():
-        kind, default, meaning = OPTIONS[key]
-        choices = _CHOICES.get(key)
-        if not isinstance(value, kind) or (choices is not None and value not in choices):
-            known = f"; known are {', '.join(choices)}" if choices else ""
-            raise ConfigError(
-                f"sink {config.name!r}: option {key!r} ({meaning}) cannot be {value!r}{known}; "
-                f"the default is {default!r}"
-            )
-    return values
 
 
 def _check_ids(ids: Sequence[str]) -> None:
@@ -459,37 +306,22 @@ def _check_ids(ids: Sequence[str]) -> None:
         raise TerminalError("a document is in one batch of changes twice; nothing was applied")
 
 
-def _among(ids: Sequence[str], column: str = "document_id") -> str:
-    return f"{column} IN ({', '.join(literal(identifier) for identifier in ids)})"
-
-
 def _narrowed(table: Table, changes: Sequence[Narrow]) -> list[SetAcl]:
     """What the ACLs that the index holds become, of those documents whose rights get fewer."""
     wanted = {change.document_id: change.acl for change in changes}
     ids = list(wanted)
     held: dict[str, tuple[Acl, dict[str, str]]] = {}
-    columns = ["document_id", *_ACL_COLUMNS, "acl_origin", "labels_json"]
+    columns = ["document_id", *ACL_COLUMNS, "acl_origin", "labels_json"]
     for start in range(0, len(ids), _IDS_PER_FILTER):
-        among = _among(ids[start : start + _IDS_PER_FILTER])
-        for rows in table.search().where(among).select(columns).to_batches():
+        these = among(ids[start : start + _IDS_PER_FILTER])
+        for rows in table.search().where(these).select(columns).to_batches():
             for row in rows.to_pylist():
                 if row["document_id"] not in held:
                     labels = json.loads(row["labels_json"] or "{}")
-                    held[row["document_id"]] = (_acl(row).with_origin(row["acl_origin"]), labels)
+                    held[row["document_id"]] = (acl_of(row).with_origin(row["acl_origin"]), labels)
     changed = []
     for identifier, (acl, labels) in held.items():
         fewer = acl.narrowed(wanted[identifier])
         if fewer.fingerprint != acl.fingerprint:
             changed.append(SetAcl(identifier, fewer, labels))
     return changed
-
-
-def _acl(row: Mapping[str, Any]) -> Acl:
-    values = {name: row[name] for name in RIGHTS.names if name in row and name != "acl_state"}
-    return Acl.from_dict({"state": row["acl_state"], **values})
-
-
-def _hit(row: Mapping[str, Any], score: float) -> Hit:
-    values = {name: row[name] for name in _HIT_COLUMNS}
-    values["heading_path"] = tuple(values["heading_path"] or ())
-    return Hit(score=score, acl=_acl(row), **values)

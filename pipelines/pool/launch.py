@@ -33,6 +33,7 @@ class Settings:
 
     function: str
     preload: tuple[str, ...] = ()
+    prepare: tuple[tuple[str, tuple[Any, ...]], ...] = ()
     seconds: float | None = None
     memory_bytes: int | None = None
     network: bool = True
@@ -56,6 +57,7 @@ class Server:
             "scratch": self._scratch,
             "function": settings.function,
             "preload": settings.preload,
+            "prepare": settings.prepare,
             "seconds": settings.seconds,
             "memory_bytes": settings.memory_bytes,
             "network": settings.network,

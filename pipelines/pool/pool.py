@@ -45,6 +45,8 @@ class ProcessPool:
         workers: How many. 0 runs the function in the calling process, without any limit.
         function: `"package.module:function"`, imported in the workers; takes one task.
         preload: Modules to import before forking. One that cannot be imported is ignored.
+        prepare: Functions to call before forking, as `"package.module:function"` with arguments
+            that JSON can hold: workers share what they load. One that fails is ignored.
         seconds: Wall-clock limit for one task; its process group is killed.
         memory_bytes: How much a worker's address space may grow over what it is at its start.
             Best effort where the system does not offer such a limit.
@@ -59,6 +61,7 @@ class ProcessPool:
         *,
         function: str,
         preload: Sequence[str] = (),
+        prepare: Sequence[tuple[str, tuple[Any, ...]]] = (),
         seconds: float | None = None,
         memory_bytes: int | None = None,
         network: bool = True,
@@ -76,6 +79,7 @@ class ProcessPool:
         self._settings = Settings(
             function=function,
             preload=tuple(preload),
+            prepare=tuple(prepare),
             seconds=seconds,
             memory_bytes=memory_bytes,
             network=network,

@@ -42,6 +42,9 @@ def main(settings: dict[str, Any]) -> None:
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
         function = wire.resolve(settings["function"])
+        for name, arguments in settings["prepare"]:
+            with contextlib.suppress(Exception):
+                wire.resolve(name)(*arguments)
     except BaseException as error:
         message = f"{settings['function']} cannot be imported: {wire.describe(error)}"
         _tell(control, event="failed", message=message)

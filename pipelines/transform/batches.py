@@ -31,14 +31,18 @@ def portions(actions: Sequence[Action], size: int) -> Iterator[tuple[Action, ...
         yield tuple(actions[start : start + size])
 
 
-def open_pool(options: RunOptions, stack: ExitStack) -> ProcessPool | None:
+def open_pool(
+    options: RunOptions, stack: ExitStack, encoding: str, actions: Sequence[Action]
+) -> ProcessPool | None:
     """Chunking processes for all batches; none on a remote runner, whose workers do it."""
     from pipelines.beam import runs_locally
     from pipelines.transform.work import chunk_pool
 
     if not runs_locally(options.beam_args):
         return None
-    return stack.enter_context(chunk_pool(options.workers))
+    # A document's bytes stand for its characters, which nobody has counted.
+    characters = sum(a.document["size_bytes"] or 0 for a in actions if a.kind == "chunk")
+    return stack.enter_context(chunk_pool(options.workers, encoding, characters))
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ def _run_strategy(
     last = chunks.seq
     waiting = deque(portions(actions, options.batch or config.batch.documents)) or deque([()])
     with ExitStack() as stack:
-        pool = open_pool(options, stack) if actions else None
+        pool = open_pool(options, stack, strategy.encoding, actions) if actions else None
         runner = BatchRunner(config, strategy, documents, chunks, options, meter, pool)
         while waiting:
             members = waiting.popleft()

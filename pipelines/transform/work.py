@@ -33,11 +33,17 @@ UNIT_SECONDS = 900.0
 _FLUSH_CHARACTERS = 4_000_000
 
 
-def chunk_pool(workers: int) -> ProcessPool:
-    """`workers` processes for `chunk_unit`; with 0 it works in the calling process."""
+def chunk_pool(workers: int, encoding: str | None = None, characters: int = 0) -> ProcessPool:
+    """`workers` processes for `chunk_unit`; with 0 it works in the calling process.
+
+    Given the encoding, and about how many characters there are to chunk, its vocabulary is loaded
+    once for all of them, and the faster encoder where that pays.
+    """
+    prepare = [("chunkers.tokens:make_ready", (encoding, characters))] if encoding else []
     return ProcessPool(
         workers,
         function="pipelines.transform.work:chunk_unit",
+        prepare=prepare,
         seconds=UNIT_SECONDS,
         initializer="pipelines.arrow:keep_pandas_out",
     )

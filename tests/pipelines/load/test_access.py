@@ -14,6 +14,7 @@ from load_tables import Doc, World, key, rows
 from lineage import Acl, Principal
 from lineage.schemas import CHUNKS
 from pipelines.load.access import permitted
+from pipelines.load.lance_search import best_chunks
 from pipelines.load.lancedb import LanceSink
 from pipelines.load.search import search
 from pipelines.load.sink import Replace, SetAcl
@@ -62,7 +63,7 @@ def readable(sink: LanceSink, principal: Principal) -> dict[str, set[str]]:
     assert table is not None
     where = permitted(principal)
     scan = table.search().where(where).select(["document_id"]).limit(COUNT * 2)
-    ranked = sink._best(table, "words", where, COUNT * 2)
+    ranked = best_chunks(table, "words", where, COUNT * 2)
     documents = {
         row["chunk_id"]: row["document_id"]
         for row in table.search().select(["chunk_id", "document_id"]).limit(COUNT * 2).to_list()
@@ -131,7 +132,8 @@ def test_reference_evaluator_has_the_last_word(
     world = World(tmp_path)
     world.commit(Doc("secret", texts=("the words",)))
     world.load()
-    monkeypatch.setattr("pipelines.load.lancedb.permitted", lambda principal: "true")
+    for module in ("lancedb", "lance_search"):
+        monkeypatch.setattr(f"pipelines.load.{module}.permitted", lambda principal: "true")
     assert search(world.config, "words", Principal()) == []
     found: list[Any] = search(world.config, "words", Principal(groups=frozenset({"staff"})))
     assert len(found) == 1

@@ -26,6 +26,15 @@ def greet(word: str) -> None:
     _greeting = word
 
 
+_marked = 0
+
+
+def mark() -> None:
+    """Leave the id of the process in memory, for copies of it to find."""
+    global _marked
+    _marked = os.getpid()
+
+
 def refuse_to_start() -> None:
     raise RuntimeError("no licence file")
 
@@ -42,6 +51,10 @@ def act(task: tuple[str, Any]) -> Any:
     """Do what the first part of the task says."""
     verb, value = task
     return globals()[f"_{verb}"](value)
+
+
+def _marked_by(_: None) -> int:
+    return _marked
 
 
 def _echo(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import pickle
 import threading
 from collections.abc import Iterator
@@ -170,6 +171,18 @@ def test_workers_that_cannot_work_are_an_error_with_the_reason(
 
 def test_a_preload_that_cannot_be_imported_is_no_error(open_pool: OpenPool) -> None:
     assert results(open_pool(1, preload=("no_such_module",)), [("echo", 1)]) == [1]
+
+
+def test_what_is_prepared_is_loaded_once_for_all_workers(open_pool: OpenPool) -> None:
+    pool = open_pool(2, prepare=[("pool_tasks:greet", ("hello",)), ("pool_tasks:mark", ())])
+    marks = results(pool, [("marked_by", None)] * 4)
+    assert results(pool, [("greeted", None)] * 2) == ["hello"] * 2
+    assert len(set(marks)) == 1
+    assert marks[0] != os.getpid()
+
+
+def test_a_preparation_that_fails_is_no_error(open_pool: OpenPool) -> None:
+    assert results(open_pool(1, prepare=[("pool_tasks:refuse_to_start", ())]), [("echo", 1)]) == [1]
 
 
 @pytest.mark.parametrize("wrong", [{"seconds": 0}, {"memory_bytes": 0}, {"workers": -1}])

@@ -25,6 +25,7 @@ from lineage.schemas import CHUNKS
 from pipelines.config import EmbedderConfig, ServeConfig
 from pipelines.embedding.base import unit
 from pipelines.load.access import literal, permitted
+from pipelines.load.lance_search import nearest_chunks
 from pipelines.load.lancedb import LanceSink
 from pipelines.load.sink import Replace, SearchableSink, kinds, open_sink
 from pipelines.serve.app import create_app
@@ -193,7 +194,7 @@ def test_the_filter_of_vectors(case: Case, world: World) -> None:
     documents = {row["chunk_id"]: row["document_id"] for row in held}
     wrong = [0, 0]
     for principal in case.callers:
-        nearest = sink._nearest(table, "words", permitted(principal), 2 * DOCUMENTS)
+        nearest = nearest_chunks(table, "words", permitted(principal), 2 * DOCUMENTS, sink._model)
         leaks, denials = compare(case, principal, {documents[chunk] for chunk in nearest})
         fused = sink.search("words", principal, 2 * DOCUMENTS)
         more = compare(case, principal, {hit.document_id for hit in fused})
