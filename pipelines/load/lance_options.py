@@ -82,3 +82,19 @@ def make_indexes(table: Table, options: Mapping[str, Any]) -> None:
     for column, config in wanted.items():
         if column not in present:
             table.create_index(column, config=config)
+
+
+def index_keys(table: Table) -> None:
+    """Have all rows in the index of document ids, if there is one.
+
+    While it holds every row, LanceDB changes the rights of documents by writing those columns anew.
+    Otherwise it writes whole rows, text included, and puts their text into its index again. A merge
+    takes the rows that it touched out of the index.
+    """
+    from lancedb.index import BTree
+
+    for index in table.list_indices():
+        if index.columns == ["document_id"]:
+            held = table.index_stats(index.name)
+            if held is None or held.num_unindexed_rows:
+                table.create_index("document_id", config=BTree(), replace=True)

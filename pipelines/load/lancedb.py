@@ -20,7 +20,7 @@ from pipelines.load import lease, position
 from pipelines.load.access import literal, permitted
 from pipelines.load.fusion import fuse
 from pipelines.load.lance_open import connect
-from pipelines.load.lance_options import make_indexes, read_options
+from pipelines.load.lance_options import index_keys, make_indexes, read_options
 from pipelines.load.lance_search import (
     ACL_COLUMNS,
     acl_of,
@@ -154,8 +154,9 @@ class LanceSink:
                 table.delete(among(gone[start : start + _IDS_PER_FILTER]))
         rights += _narrowed(table, [change for change in batch if isinstance(change, Narrow)])
         if rights:
-            merge = table.merge_insert("document_id").when_matched_update_all()
             with step("sink-rights"):
+                index_keys(table)
+                merge = table.merge_insert("document_id").when_matched_update_all()
                 merge.execute(rights_rows(rights))
         if replaced:
             self._replace(table, replaced)
