@@ -1,31 +1,21 @@
 """Quality figures of what the chunks say: whether each keeps to its subject and stands alone.
 
 Like those of `chunkers.quality` they need no labels, are from 0 to 1, and are null where they do
-not apply. No model is needed; with one, cohesion and separation can be had from its vectors.
+not apply. No model is needed.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from chunkers.quality_words import (
-    lexical_likeness,
-    vector_likeness,
-    windows_of,
-    words_of,
-)
+from chunkers.quality_words import lexical_likeness, windows_of, words_of
 from chunkers.spans import Span
 from lineage.records import Document
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
     from chunkers.quality_words import Floats, Ints
-
-    Embed = Callable[[Sequence[str]], npt.NDArray[np.floating]]
 
 _NO_PROSE = frozenset({"code", "table", "spreadsheet", "structured", "log"})
 """Data types whose words at the start of a line refer to nothing."""
@@ -70,7 +60,7 @@ _PATTERNS = {
 
 
 def cohesion_and_separation(
-    document: Document, spans: Sequence[Span], embed: Embed | None = None
+    document: Document, spans: Sequence[Span]
 ) -> tuple[list[float | None], list[float | None]]:
     """For each of the smallest chunks, cohesion and separation; higher is better for both.
 
@@ -80,37 +70,51 @@ def cohesion_and_separation(
     the mean of the chunk's two cuts. The document's are the means. Both are null for a document
     of one chunk, where nothing was cut.
 
-    Likeness is the cosine of the windows' words (`lexical_likeness`), or of their vectors where
-    `embed` is given, which turns texts into vectors, one row each. Both figures grow with the
-    likeness of neighbours in general, one up and the other down: read them together.
+    Likeness is the cosine of the windows' words (`lexical_likeness`); by the vectors of a model
+    the same is had from `chunkers.quality_vectors`. Both figures grow with the likeness of
+    neighbours in general, one up and the other down: read them together.
     """
-    import numpy as np
+    order, ranges = smallest(spans)
+    if len(order) < 2:
+        return [None] * len(spans), [None] * len(spans)
+    words = words_of(document.text)
+    windows = windows_of(words, ranges)
+    return figures_of_windows(len(spans), order, windows.chunks, lexical_likeness(words, windows))
 
-    cohesion: list[float | None] = [None] * len(spans)
-    separation: list[float | None] = [None] * len(spans)
+
+def smallest(spans: Sequence[Span]) -> tuple[list[int], list[tuple[int, int]]]:
+    """The smallest chunks in the order of the text, and what each says that none before it did."""
     order = sorted(
         (i for i, span in enumerate(spans) if span.level == 0),
         key=lambda i: (spans[i].start, spans[i].end),
     )
-    if len(order) < 2:
-        return cohesion, separation
     ranges: list[tuple[int, int]] = []
     reached = 0
     for i in order:
         start = max(spans[i].start, reached)
         reached = max(reached, spans[i].end)
         ranges.append((start, max(reached, start)))
-    words = words_of(document.text)
-    windows = windows_of(words, ranges)
-    if len(windows.chunks) < 2:
+    return order, ranges
+
+
+def figures_of_windows(
+    number: int, order: Sequence[int], chunks: Ints, likeness: Floats
+) -> tuple[list[float | None], list[float | None]]:
+    """Cohesion and separation from how alike neighbouring windows are.
+
+    Args:
+        number: of all chunks.
+        order: which of them the smallest are, in the order of the text.
+        chunks: of each window, the place of its chunk in `order`.
+        likeness: of each window and the next.
+    """
+    import numpy as np
+
+    cohesion: list[float | None] = [None] * number
+    separation: list[float | None] = [None] * number
+    if len(chunks) < 2:
         return cohesion, separation
-    if embed is None:
-        likeness: Floats = lexical_likeness(words, windows)
-    else:
-        likeness = vector_likeness(
-            embed([document.text[start:end] for start, end in windows.ranges(words)])
-        )
-    left, right = windows.chunks[:-1], windows.chunks[1:]
+    left, right = chunks[:-1], chunks[1:]
     inner = left == right
     # Sides of a cut that have no words between them are neighbours all the same.
     cut = ~inner

@@ -201,12 +201,6 @@ class Windows:
     words: Ints
     """Indices of the words that are in a window, ascending."""
 
-    def ranges(self, words: Words) -> list[tuple[int, int]]:
-        """The text range of each window."""
-        left = words.starts[self.first].tolist()
-        right = words.ends[self.last].tolist()
-        return list(zip(left, right, strict=True))
-
 
 def windows_of(words: Words, ranges: Sequence[tuple[int, int]]) -> Windows:
     """Divide each of `ranges`, which are in order and do not overlap, into windows.
@@ -284,21 +278,3 @@ def _runs(ordered: Hashes) -> tuple[Ints, Ints]:
     length[:-1] = begin[1:] - begin[:-1]
     length[-1] = len(ordered) - begin[-1]
     return begin, length
-
-
-def vector_likeness(vectors: npt.NDArray[np.floating]) -> Floats:
-    """The same for windows that were embedded: the cosine, and 0 where that is negative.
-
-    Args:
-        vectors: one row a window, of any length.
-    """
-    import numpy as np
-
-    if len(vectors) < 2:
-        return np.zeros(max(len(vectors) - 1, 0))
-    rows = np.asarray(vectors, np.float64)
-    norms = np.linalg.norm(rows, axis=1)
-    norms[norms == 0] = 1.0
-    dots = np.einsum("ij,ij->i", rows[:-1], rows[1:])
-    likeness: Floats = np.clip(dots / (norms[:-1] * norms[1:]), 0.0, 1.0)
-    return likeness

@@ -108,7 +108,7 @@ def _value(made: Comparison, outcome: Outcome) -> dict[str, Any]:
         "evidence_fingerprint": made.evidence.fingerprint,
         "report": str(outcome.report),
         "mlflow_run_id": outcome.mlflow_run_id,
-        "notes": list(outcome.notes),
+        "notes": [*made.notes, *outcome.notes],
         "seconds": made.ended_at - made.started_at,
     }
 
@@ -172,6 +172,7 @@ def _print(made: Comparison, outcome: Outcome) -> None:
 
 def _notes(made: Comparison) -> list[str]:
     notes = [f"left out of the grid: {text}" for text in made.config.evaluation.skipped]
+    notes += made.notes
     lost = made.resolution.counts
     if lost:
         told = ", ".join(f"{n:,} {kind.replace('_', ' ')}" for kind, n in lost.items())

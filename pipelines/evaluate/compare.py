@@ -14,11 +14,11 @@ from typing import Any
 import pyarrow as pa
 
 from chunkers.suggest import unknown
-from lineage.errors import ConfigError
+from lineage.errors import ConfigError, GristmillError
 from pipelines.config import Config, StrategyConfig
 from pipelines.evaluate.corpus import Corpus
 from pipelines.evaluate.evidence import EvidenceSet
-from pipelines.evaluate.inputs import read_configured, read_snapshot
+from pipelines.evaluate.inputs import lake_embedder, read_configured, read_snapshot
 from pipelines.evaluate.ranking import Ranked, rank_strategies
 from pipelines.evaluate.resolve import Resolution, resolve
 from pipelines.evaluate.results import Result, Results, evaluation_key
@@ -50,6 +50,10 @@ class Comparison:
     """Strategies whose result was kept from before."""
     failed: dict[str, str] = field(default_factory=dict)
     """Strategy to what went wrong."""
+    embedder: Mapping[str, Any] | None = None
+    """What made vectors, for retrieval or for cohesion and separation."""
+    notes: list[str] = field(default_factory=list)
+    """What could not be measured, and why."""
     interrupted: bool = False
     questions: dict[str, pa.Table] = field(default_factory=dict)
     ranking: list[Ranked] = field(default_factory=list)
@@ -94,7 +98,9 @@ def compare(
     """Evaluate `strategies` on the lake as it is now, and rank them.
 
     A strategy that fails is in `failed`, and the others go on. An interruption ends the work and
-    keeps what is done: the comparison comes back with `interrupted` set.
+    keeps what is done: the comparison comes back with `interrupted` set. Where an embedder is
+    configured that no retriever needs, and it cannot be used, the figures by its vectors are left
+    out, and `notes` says so.
 
     Args:
         config: the lake, the evidence and the settings.
@@ -120,19 +126,21 @@ def compare(
         config, new_run_id(), started, corpus, evidence, resolution, settings, tuple(strategies)
     )
     kept = Results(config.lake)
-    units: list[Unit] = []
-    for strategy in strategies:
-        key = evaluation_key(strategy, corpus.fingerprint, evidence, settings, embedder_of(config))
-        result = None if again else kept.read(key)
-        if result is not None:
-            made.results[strategy.name] = result
-            made.reused.add(strategy.name)
-            continue
-        units.append(Unit(config, strategy, evidence, settings, key, corpus.fingerprint))
+    made.embedder = embedder_of(config)
+    units = _left_to_do(made, kept, again)
+    if units and made.embedder is not None and not config.evaluation.embeds:
+        problem = _unusable(config)
+        if problem is not None:
+            made.notes.append(
+                f"cohesion and separation are by words alone, as the embedder cannot be used: "
+                f"{problem}"
+            )
+            made.embedder = None
+            units = _left_to_do(made, kept, again)
     progress.stage("evaluating strategies", len(strategies))
     progress.advance(len(made.reused))
     try:
-        for unit, outcome in _evaluated(units, 1 if config.evaluation.embeds else workers):
+        for unit, outcome in _evaluated(units, 1 if made.embedder else workers):
             if isinstance(outcome, Failure):
                 made.failed[unit.strategy.name] = outcome.message
             else:
@@ -156,10 +164,39 @@ def compare(
     return made
 
 
+def _left_to_do(made: Comparison, kept: Results, again: bool) -> list[Unit]:
+    """The strategies without a kept result; the others are `reused`."""
+    made.results, made.reused = {}, set()
+    units: list[Unit] = []
+    corpus, embeds = made.corpus.fingerprint, made.embedder is not None
+    for strategy in made.strategies:
+        key = evaluation_key(strategy, corpus, made.evidence, made.settings, made.embedder)
+        result = None if again else kept.read(key)
+        if result is None:
+            units.append(
+                Unit(made.config, strategy, made.evidence, made.settings, key, corpus, embeds)
+            )
+        else:
+            made.results[strategy.name] = result
+            made.reused.add(strategy.name)
+    return units
+
+
+def _unusable(config: Config) -> str | None:
+    """What is wrong with the configured embedder; null when it embeds."""
+    embedder = lake_embedder(config)
+    try:
+        if embedder is not None:
+            embedder.embedder.embed(["ready"])
+    except GristmillError as error:
+        return str(error)
+    return None
+
+
 def embedder_of(config: Config) -> dict[str, Any] | None:
-    """What decides about vectors; null where none are needed."""
+    """What decides about vectors; null where no embedder is configured."""
     made = config.embedder
-    if not config.evaluation.embeds or made is None:
+    if made is None:
         return None
     return {"kind": made.kind, "model": made.model, "dimensions": made.dimensions}
 

@@ -35,8 +35,13 @@ def read_configured(config: Config) -> EvidenceSet:
 
 
 def configured_embedder(config: Config) -> CachingEmbedder | None:
-    """What makes vectors, with the lake's cache in front; null where no retriever needs any."""
-    if not config.evaluation.embeds or config.embedder is None:
+    """What makes vectors for retrievers, as `lake_embedder`; null where none needs any."""
+    return lake_embedder(config) if config.evaluation.embeds else None
+
+
+def lake_embedder(config: Config) -> CachingEmbedder | None:
+    """The configured embedder with the lake's cache in front; null where none is configured."""
+    if config.embedder is None:
         return None
     from pipelines.embedding import open_cached
 

@@ -10,7 +10,7 @@ from typing import Any
 from chunkers.policy import Policy
 from lineage.errors import TerminalError
 from pipelines.config import StrategyConfig
-from pipelines.evaluate.compare import Comparison, embedder_of
+from pipelines.evaluate.compare import Comparison
 from pipelines.evaluate.results import Results, code_version
 from pipelines.tracking import new_record, redacted
 
@@ -67,6 +67,7 @@ def _whole(made: Comparison, report_uri: str | None) -> dict[str, Any]:
             "failed": dict(made.failed),
             "unfinished": made.unfinished,
             "problems_of_evidence": made.resolution.counts,
+            "notes": made.notes,
         },
         metrics={
             "strategies_done": len(made.results),
@@ -167,7 +168,7 @@ def _common(made: Comparison) -> dict[str, Any]:
         "evidence": made.evidence.origin,
         "questions": len(made.resolution.questions),
         "settings": made.settings.as_value(),
-        "embedder": embedder_of(made.config),
+        "embedder": made.embedder,
         "gristmill_version": version("gristmill"),
     }
 

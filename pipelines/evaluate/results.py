@@ -28,7 +28,7 @@ from pipelines.storage import Storage
 
 FOLDER = "_evaluations"
 _FILES = ("questions.parquet", "chunks.parquet", "summary.json")
-_FORMAT = 1
+_FORMAT = 2
 _BINS = 24
 
 

@@ -27,6 +27,7 @@ from pipelines.config import DEFAULT_ENCODING, EvaluationConfig, StrategyConfig
 from pipelines.evaluate import spanmetrics as sm
 from pipelines.evaluate.chunked import Chunked, chunk_corpus
 from pipelines.evaluate.corpus import Corpus
+from pipelines.evaluate.likeness import embedding_figures
 from pipelines.evaluate.rankmetrics import RankFigures, negative_rate
 from pipelines.evaluate.resolve import Resolved
 from pipelines.evaluate.retrieve import (
@@ -105,6 +106,8 @@ class Evaluation:
     """By name; the first is the one that a ranking goes by. None without questions."""
     seconds: Mapping[str, float] = field(default_factory=dict)
     """CPU time: `chunking`, `retrieval`."""
+    by_vectors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """See `pipelines.evaluate.likeness`; none without an embedder."""
 
     @property
     def strategy(self) -> StrategyConfig:
@@ -140,6 +143,7 @@ class Evaluation:
             "largest_chunk_tokens": float(overall.largest),
             **overall.means(),
             **extra,
+            **self.by_vectors.get("", {}),
             **{f"{name}_seconds": seconds for name, seconds in self.seconds.items()},
         }
         if len(level0):
@@ -160,6 +164,7 @@ class Evaluation:
                 "documents": float(figures.documents),
                 "chunks": float(figures.chunks),
                 **figures.means(),
+                **self.by_vectors.get(name, {}),
             }
         for name, values in self._grouped(self.data_types, variant):
             result.setdefault(name, {}).update(values)
@@ -209,6 +214,7 @@ def evaluate_strategy(
     settings: Settings | None = None,
     *,
     embedder: Embedder | None = None,
+    likeness: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Evaluation:
     """Cut `corpus` with `strategy`, ask `questions` of the chunks, and score what is found.
@@ -219,7 +225,8 @@ def evaluate_strategy(
         questions: with their evidence found in this corpus (`pipelines.evaluate.resolve`). With
             none, there are the label-free figures alone.
         settings: retrievers, k, budgets; see `Settings`.
-        embedder: for `dense` and `hybrid`.
+        embedder: for `dense` and `hybrid`, and for `likeness`.
+        likeness: whether cohesion and separation by the embedder's vectors are wanted, too.
         progress: told after each document, with 1.
 
     Raises:
@@ -234,12 +241,14 @@ def evaluate_strategy(
         asking = _Asking(chunked, tuple(questions), settings, embedder)
         for retriever in settings.retrievers:
             variants |= asking.variants(retriever)
+    retrieval = time.process_time() - begin
     return Evaluation(
         chunked=chunked,
         questions=tuple(questions),
         settings=settings,
         variants=variants,
-        seconds={"chunking": chunked.seconds, "retrieval": time.process_time() - begin},
+        seconds={"chunking": chunked.seconds, "retrieval": retrieval},
+        by_vectors=embedding_figures(chunked, embedder) if likeness and embedder else {},
     )
 
 

@@ -10,7 +10,7 @@ from lineage.errors import TransientError
 from pipelines.config import Config, StrategyConfig
 from pipelines.evaluate.corpus import Corpus, read_corpus
 from pipelines.evaluate.evidence import EvidenceSet
-from pipelines.evaluate.inputs import configured_embedder
+from pipelines.evaluate.inputs import lake_embedder
 from pipelines.evaluate.report.plots import plots_of
 from pipelines.evaluate.resolve import Resolution, resolve
 from pipelines.evaluate.results import Results, chunks_table, questions_table, result_of
@@ -28,6 +28,8 @@ class Unit:
     key: str
     corpus_fingerprint: str
     """Of the snapshot that it is to be evaluated on."""
+    embeds: bool = False
+    """Whether the configured embedder is used: by retrievers, or for cohesion and separation."""
 
 
 def evaluate_unit(unit: Unit) -> str:
@@ -43,9 +45,13 @@ def evaluate_unit(unit: Unit) -> str:
             "the documents have changed since the comparison began; run it again once ingest has "
             "ended"
         )
-    embedder = configured_embedder(unit.config)
     evaluation = evaluate_strategy(
-        corpus, unit.strategy, resolution.questions, unit.settings, embedder=embedder
+        corpus,
+        unit.strategy,
+        resolution.questions,
+        unit.settings,
+        embedder=lake_embedder(unit.config) if unit.embeds else None,
+        likeness=unit.embeds,
     )
     result = result_of(unit.key, evaluation, started, time.time())
     Results(unit.config.lake).write(

@@ -5,8 +5,6 @@ from __future__ import annotations
 import random
 from itertools import pairwise
 
-import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +12,7 @@ from hypothesis import strategies as st
 from chunkers import Span, TokenMap, build, count_with_context
 from chunkers.blocks import scan
 from chunkers.quality import measure
-from chunkers.quality_text import cohesion_and_separation, dangling_references
+from chunkers.quality_text import dangling_references
 from chunkers.quality_words import lexical_likeness, windows_of, words_of
 from lineage import Document, Quality
 
@@ -64,26 +62,6 @@ def test_cuts_inside_subjects_lower_cohesion_and_separation() -> None:
     assert bad.separation is not None
     assert bad.cohesion < good.cohesion - 0.02
     assert bad.separation < good.separation - 0.1
-
-
-def test_vectors_of_a_model_serve_in_place_of_words() -> None:
-    def embed(texts: object) -> npt.NDArray[np.float32]:
-        rows = [[text.lower().count(s) for s in SUBJECTS] for text in texts]  # type: ignore[attr-defined]
-        return np.array(rows, np.float32)
-
-    document = Document(text=TEXT)
-    shift = len(PARTS[0]) // 2
-    bad_cuts = [0, *(cut - shift for cut in CUTS[1:-1]), len(TEXT)]
-    good = cohesion_and_separation(document, spans_at(CUTS), embed)
-    bad = cohesion_and_separation(document, spans_at(bad_cuts), embed)
-
-    def mean(values: list[float | None]) -> float:
-        return float(np.mean([value for value in values if value is not None]))
-
-    assert mean(good[0]) == pytest.approx(1.0)
-    assert mean(good[1]) == pytest.approx(1.0)
-    assert mean(bad[0]) < 0.95
-    assert mean(bad[1]) < 0.1
 
 
 def test_an_overlap_does_not_count_as_likeness_of_neighbours() -> None:
@@ -197,7 +175,8 @@ def test_likeness_is_the_cosine_of_weighted_words() -> None:
 
     words = words_of(TEXT)
     windows = windows_of(words, list(pairwise(CUTS)))
-    texts = [TEXT[a:b].lower() for a, b in windows.ranges(words)]
+    bounds = zip(words.starts[windows.first], words.ends[windows.last], strict=True)
+    texts = [TEXT[a:b].lower() for a, b in bounds]
     bags = [Counter(text.replace(".", " ").split()) for text in texts]
     spread = Counter(word for bag in bags for word in bag)
     weighed = [{w: n * log1p(len(bags) / spread[w]) for w, n in bag.items()} for bag in bags]

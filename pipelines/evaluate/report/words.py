@@ -11,8 +11,10 @@ _LABELS = {
     "size_compliance": ("size", "how near chunks are to the size asked for"),
     "boundary_cleanliness": ("clean cuts", "cuts at edges of blocks, lines, sentences"),
     "block_integrity": ("whole blocks", "tables, lists, code kept whole"),
-    "cohesion": ("cohesion", "likeness of neighbouring windows inside a chunk"),
-    "separation": ("separation", "unlikeness across cuts"),
+    "cohesion": ("cohesion, words", "likeness of neighbouring windows inside a chunk"),
+    "separation": ("separation, words", "unlikeness across cuts"),
+    "embedding_cohesion": ("cohesion, vectors", "the same by the vectors of sentences"),
+    "embedding_separation": ("separation, vectors", "the same by the vectors of sentences"),
     "coverage": ("coverage", "characters that are in a chunk"),
     "redundancy": ("redundancy", "what is embedded and says nothing new"),
     "context_overhead": ("context", "share of what is embedded that is context"),
@@ -24,7 +26,8 @@ _LABELS = {
 LOWER_IS_BETTER = frozenset({"redundancy", "context_overhead", "dangling_references"})
 LABEL_FREE = (
     "coverage", "size_compliance", "boundary_cleanliness", "block_integrity", "cohesion",
-    "separation", "edit_stability", "redundancy", "context_overhead", "dangling_references",
+    "separation", "embedding_cohesion", "embedding_separation", "edit_stability", "redundancy",
+    "context_overhead", "dangling_references",
 )  # fmt: skip
 
 
