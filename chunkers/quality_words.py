@@ -8,7 +8,7 @@ character is a word by itself, and nothing outside the basic plane is one.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
     Hashes = npt.NDArray[np.uint64]
     Floats = npt.NDArray[np.float64]
-    Folded = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+    Folded = npt.NDArray[np.uint16]
     Lone = npt.NDArray[np.bool_]
 
 WINDOW_WORDS = 32
@@ -29,8 +29,8 @@ _LEAST_WORDS = 8
 _SLICE = 1 << 15
 """Characters looked at in one go."""
 _WINDOW_BITS = 20
-_LOADED = 8
-"""Bytes that are hashed in one go."""
+_LOADED = 4
+"""Characters that are hashed in one go, of 16 bits each."""
 _ALONE = ((0x2E80, 0x9FFF), (0xF900, 0xFAFF))
 """Chinese and Japanese characters, by first and last: each is a word by itself."""
 _MIX = 0x9E3779B97F4A7C15
@@ -46,14 +46,13 @@ class Words:
 
 
 def words_of(text: str) -> Words:
-    """The words of `text`, hashed to 64 bits: equal words of one text, equal hashes.
+    """The words of `text`, hashed to 64 bits: equal words, equal hashes, whatever the text.
 
     Offsets are code points.
     """
     import numpy as np
 
-    folded = _folded_ascii if text.isascii() else _folded
-    parts = [_words_of_slice(text[start:end], start, folded) for start, end in _slices(text)]
+    parts = [_words_of_slice(text[start:end], start) for start, end in _slices(text)]
     if len(parts) == 1:
         return Words(*parts[0])
     if not parts:
@@ -74,25 +73,14 @@ def _slices(text: str) -> Iterator[tuple[int, int]]:
         start = end
 
 
-def _words_of_slice(
-    text: str, offset: int, fold: Callable[[str], tuple[Folded, Lone | None]]
-) -> tuple[Ints, Ints, Hashes]:
-
-    folded, lone = fold(text)
+def _words_of_slice(text: str, offset: int) -> tuple[Ints, Ints, Hashes]:
+    folded, lone = _folded(text)
     inside = folded[: len(text) + 2] != 0
     change = (inside[1:] != inside[:-1]).nonzero()[0]
     left, right = change[::2], change[1::2]
     if lone is not None:
         left, right = _divided(left, right, lone & inside[1:-1])
     return left + offset, right + offset, _hashes(folded[1:], left, right - left)
-
-
-def _folded_ascii(text: str) -> tuple[Folded, None]:
-    """`_folded` for a slice of a text that is ASCII as a whole: half as wide."""
-    import numpy as np
-
-    data = text.encode().translate(_ascii_table())
-    return np.frombuffer(b"\0" + data + b"\0" * _LOADED, np.uint8), None
 
 
 def _folded(text: str) -> tuple[Folded, Lone | None]:
@@ -102,8 +90,11 @@ def _folded(text: str) -> tuple[Folded, Lone | None]:
     """
     import numpy as np
 
+    folded = np.zeros(1 + len(text) + _LOADED, np.uint16)
+    if text.isascii():
+        folded[1 : 1 + len(text)] = np.frombuffer(text.encode().translate(_ascii_table()), np.uint8)
+        return folded, None
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-    folded = np.zeros(1 + len(text) + _LOADED // 2, np.uint16)
     # Clipped, because what is outside the basic plane is in no word, as its last character.
     _folding().take(codes, out=folded[1 : 1 + len(text)], mode="clip")
     if codes.max() < _ALONE[0][0]:
@@ -118,23 +109,21 @@ def _hashes(folded: Folded, left: Ints, lengths: Ints) -> Hashes:
     """A hash of each word, by as many characters in turn as fit into 64 bits."""
     import numpy as np
 
-    step = _LOADED // folded.itemsize
-    shape, strides = (len(folded) - step + 1,), (folded.itemsize,)
-    loaded: Hashes = np.ndarray(shape, np.uint64, folded, strides=strides)
-    masks = _masks(step)
+    loaded: Hashes = np.ndarray((len(folded) - _LOADED + 1,), np.uint64, folded, strides=(2,))
+    masks = _masks()
     mix, low = np.uint64(_MIX), np.uint64(32)
-    hashes = loaded[left] & masks[np.minimum(lengths, step)]
+    hashes = loaded[left] & masks[np.minimum(lengths, _LOADED)]
     hashes *= mix
     hashes ^= hashes >> low
-    longer = (lengths > step).nonzero()[0]
+    longer = (lengths > _LOADED).nonzero()[0]
     position, rest = left[longer], lengths[longer]
     while len(longer):
-        position, rest = position + step, rest - step
-        found = hashes[longer] ^ (loaded[position] & masks[np.minimum(rest, step)])
+        position, rest = position + _LOADED, rest - _LOADED
+        found = hashes[longer] ^ (loaded[position] & masks[np.minimum(rest, _LOADED)])
         found *= mix
         found ^= found >> low
         hashes[longer] = found
-        more = (rest > step).nonzero()[0]
+        more = (rest > _LOADED).nonzero()[0]
         longer, position, rest = longer[more], position[more], rest[more]
     # The high bits of a product are the well mixed ones.
     hashes *= mix
@@ -177,13 +166,12 @@ def _ascii_table() -> bytes:
 
 
 @functools.cache
-def _masks(step: int) -> Hashes:
-    """What is kept of `step` characters loaded, by how many of them are the word's."""
+def _masks() -> Hashes:
+    """What is kept of the characters loaded, by how many of them are the word's."""
     import numpy as np
 
-    width = np.dtype(f"u{_LOADED // step}")
-    kept = np.tri(step + 1, step, -1, bool) * np.iinfo(width).max
-    return kept.astype(width).view(np.uint64).ravel()
+    kept = np.tri(_LOADED + 1, _LOADED, -1, np.uint16) * np.uint16(0xFFFF)
+    return kept.view(np.uint64).ravel()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pipelines.evaluate.chunked import Chunked
 
 COHESION, SEPARATION = "embedding_cohesion", "embedding_separation"
-_CHARACTERS = 500_000
+_CHARACTERS = 300_000
 """Code points of the sample: some minutes of a small model on one core, once for all strategies."""
 _OF_EACH = 60_000
 """Code points of one document that are looked at."""

@@ -6,7 +6,7 @@ import random
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chunkers import Span, TokenMap, build, count_with_context
@@ -166,6 +166,17 @@ def test_long_words_differ_by_any_of_their_characters() -> None:
     for base in ("abcdefghijklmnopqrstu", "äbcdefghijklmnopqrstu"):
         variants = [base, base[:-1], *(base[:n] + "z" + base[n + 1 :] for n in range(len(base)))]
         assert len(set(words_of(" ".join(variants)).hashes.tolist())) == len(variants)
+
+
+@settings(deadline=None)
+@given(st.text("aZ9é ", min_size=1, max_size=30))
+def test_a_word_has_the_same_hash_in_every_text(text: str) -> None:
+    """Questions are compared with chunks by it."""
+    alone = words_of(text).hashes.tolist()
+    for around in ("{} \u2019", "\u6771 {}", "plain {}", "{} " + "y" * 40_000):
+        with_others = words_of(around.format(text)).hashes.tolist()
+        first = 0 if around.startswith("{") else 1
+        assert with_others[first : first + len(alone)] == alone
 
 
 def test_likeness_is_the_cosine_of_weighted_words() -> None:

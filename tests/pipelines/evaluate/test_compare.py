@@ -325,12 +325,28 @@ def test_vectors_are_made_once_for_all_strategies(project: Any) -> None:
     assert list(made.results["base"].variants) == ["hybrid", "dense", "bm25"]
     for variant in made.results["base"].variants.values():
         assert variant["metrics"]["recall_at_200_tokens"] > 0.5
+    base, fixed = (made.results[name] for name in ("base", "fixed-24"))
+    for metric in ("embedding_cohesion", "embedding_separation"):
+        assert 0 < fixed.metrics[metric] < base.metrics[metric] < 1
+        assert 0 < base.by_type["markdown"][metric] < 1
 
     from deltalake import DeltaTable
 
     keys = DeltaTable(f"{config.lake}/vectors").to_pyarrow_table()["text_sha256"].to_pylist()
     assert len(keys) == len(set(keys))
     assert compare(config, choose(config)).reused == {"base", "fixed-24"}
+
+
+def test_an_embedder_that_no_retriever_needs_may_be_away(project: Any) -> None:
+    set_up(project)
+    project.settings["embedder"] = {"kind": "onnx", "model": str(project.root / "nowhere")}
+    config = load_config(project.config_path)
+    made = compare(config, choose(config, ["base"]))
+    assert made.failed == {}
+    assert "by words alone" in made.notes[0]
+    assert "nowhere" in made.notes[0]
+    assert "cohesion" in made.results["base"].metrics
+    assert "embedding_cohesion" not in made.results["base"].metrics
 
 
 def test_names_that_are_not_strategies_are_refused(config: Any) -> None:
