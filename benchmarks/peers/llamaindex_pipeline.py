@@ -34,6 +34,7 @@ def main(folder: str, out: str, workers: int) -> None:
     reader = SimpleDirectoryReader(
         folder,
         recursive=True,
+        required_exts=[".md", ".html", ".txt"],
         exclude_hidden=False,  # the folder may lie below a hidden one
         file_extractor={".md": MarkdownReader(), ".html": HTMLTagReader("body", True)},
     )
