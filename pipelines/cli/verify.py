@@ -11,7 +11,7 @@ from pipelines.cli.common import SETTINGS, common_options, config_argument, open
 from pipelines.cli.output import emit_json, print_entries, print_pairs
 
 if TYPE_CHECKING:
-    from pipelines.queries.verify import Report, Violation
+    from pipelines.queries.violations import Report, Violation
 
 
 @click.command("verify", context_settings=SETTINGS)

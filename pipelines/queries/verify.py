@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -18,9 +17,10 @@ from pipelines.config import Config, StrategyConfig
 from pipelines.progress import Progress
 from pipelines.queries.checks import acl_problem, chunk_problems, coverage_problems, id_problems
 from pipelines.queries.find import require_documents
+from pipelines.queries.verify_sources import verify_sources
+from pipelines.queries.violations import Report, Violation
 from pipelines.tables import Lake, iter_documents, newest_documents
 
-MAX_LISTED = 1000
 _BATCH_CHARS = 32 << 20
 _STATE_COLUMNS = (
     "source", "source_uri", "source_version", "content_sha256", "op", "content_seq", "acl",
@@ -30,52 +30,6 @@ _CHUNK_COLUMNS = (
     "document_id", "chunk_id", "ordinal", "level", "granularity", "parent_chunk_id", "start",
     "end", "text", "context", "token_count", "max_tokens", "acl", "lineage",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """A promise that is not kept."""
-
-    promise: str
-    """`P1` exact spans, `P2` nothing lost, `P3` access, `P5` ids, `P6` deletes, `P9` token cap,
-    `source` bytes that no longer hash to what lineage says, `table` rows that contradict."""
-    strategy: str | None
-    document_id: str
-    source_uri: str
-    chunk_id: str | None
-    message: str
-
-
-@dataclass(slots=True)
-class Report:
-    """What a verification looked at and found."""
-
-    documents: int = 0
-    chunks: int = 0
-    behind: int = 0
-    """Documents whose chunks answer to an older state, because transform has not run since: of
-    these only what can be judged is."""
-    violations: list[Violation] = field(default_factory=list)
-    """The first `MAX_LISTED`."""
-    violation_count: int = 0
-    sources: dict[str, int] | None = None
-
-    def add(self, violation: Violation) -> None:
-        """Count a violation, and list it unless there are very many."""
-        self.violation_count += 1
-        if len(self.violations) < MAX_LISTED:
-            self.violations.append(violation)
-
-    def as_dict(self) -> dict[str, Any]:
-        """For `--json`."""
-        value: dict[str, Any] = {
-            "documents": self.documents,
-            "chunks": self.chunks,
-            "behind": self.behind,
-            "violations": [asdict(violation) for violation in self.violations],
-            "violation_count": self.violation_count,
-        }
-        return value if self.sources is None else {**value, "sources": self.sources}
 
 
 def verify(config: Config, *, sources: bool, progress: Progress) -> Report:
@@ -101,8 +55,6 @@ def verify(config: Config, *, sources: bool, progress: Progress) -> Report:
     for strategy in config.strategies:
         _Strategy(lake, strategy, state, report, progress).check()
     if sources:
-        from pipelines.queries.verify_sources import verify_sources
-
         verify_sources(config, live, report, progress)
     return report
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
 from lineage import content_sha256, document_id
 from pipelines.config import Config, SourceConfig
 from pipelines.progress import Progress
-
-if TYPE_CHECKING:
-    from pipelines.queries.verify import Report
+from pipelines.queries.violations import Report, Violation
 
 
 def verify_sources(config: Config, live: pa.Table, report: Report, progress: Progress) -> None:
@@ -47,7 +45,6 @@ def _verify_source(
 ) -> None:
     from pipelines.ingest.sources import open_source
     from pipelines.ingest.sources.base import FetchError
-    from pipelines.queries.verify import Violation
 
     opened = open_source(source)
     for listed in opened.list():
