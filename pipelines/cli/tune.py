@@ -14,7 +14,7 @@ from pipelines.cli.output import emit_json, print_note, print_pairs, print_table
 if TYPE_CHECKING:
     from pipelines.config import Config
     from pipelines.evaluate.evidence import EvidenceSet
-    from pipelines.evaluate.tune import Outcome
+    from pipelines.evaluate.tune_outcome import Outcome
 
 
 @click.command("tune", context_settings=SETTINGS)
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--feedback/--no-feedback", default=True, help="Whether feedback counts [yes].")
 @click.option(
     "--trials", type=click.IntRange(min=1), default=40, metavar="N",
-    help="Policies to try, those of an interrupted search included [40].",
+    help="Policies to try in each search, those of an interrupted one included [40].",
 )  # fmt: skip
 @click.option("--minutes", type=click.FloatRange(min=0), metavar="N", help="The longest search.")
 @click.option(
@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 @click.option(
     "--held-out", type=click.FloatRange(min=0.05, max=0.9), default=0.3, metavar="SHARE",
     help="Share of the questions held out [0.3].",
+)  # fmt: skip
+@click.option(
+    "--folds", type=click.IntRange(min=0, max=10), metavar="N",
+    help="Hold out each of N parts of the documents in turn; 0: hold out once [3 with evidence in "
+    "fewer than 10 documents, else 0].",
 )  # fmt: skip
 @click.option("--seed", default=0, metavar="N", help="Of the split and the search [0].")
 @click.option("--storage", type=click.Path(path_type=Path), help="SQLite file of the trials.")
@@ -50,6 +55,7 @@ def command(
     minutes: float | None,
     tokens: int | None,
     held_out: float,
+    folds: int | None,
     seed: int,
     storage: Path | None,
     promote: bool,
@@ -70,7 +76,8 @@ def command(
     with with_extra("evaluate"):
         from pipelines.evaluate.inputs import configured_embedder, read_snapshot
         from pipelines.evaluate.resolve import resolve
-        from pipelines.evaluate.tune import Tried, TuneOptions, tune
+        from pipelines.evaluate.tune import TuneOptions, tune
+        from pipelines.evaluate.tune_outcome import Tried
         from pipelines.evaluate.tune_report import log_outcome, write_report
 
         known = _evidence(loaded, evidence, feedback)
@@ -80,14 +87,15 @@ def command(
         def tell(tried: Tried) -> None:
             if not quiet and not as_json:
                 shown = "pruned" if tried.value is None else f"{tried.value:.4f}"
-                click.echo(f"trial {tried.number}: {shown}", err=True)
+                where = f"part {tried.fold} held out, " if tried.fold else ""
+                click.echo(f"{where}trial {tried.number}: {shown}", err=True)
 
         outcome = tune(
             loaded,
             chosen,
             corpus,
             resolution.questions,
-            TuneOptions(trials, minutes, tokens, held_out, seed, promote),
+            TuneOptions(trials, minutes, tokens, held_out, seed, promote, folds),
             storage=storage or _storage(loaded, chosen.name),
             embedder=configured_embedder(loaded),
             progress=tell,
@@ -133,8 +141,8 @@ def _notes(config: Config, outcome: Outcome, problems: int, note: str | None) ->
         )
     if outcome.split.mixed:
         notes.append(
-            f"{outcome.split.mixed} questions have evidence on both sides of the split and do not "
-            "count"
+            f"{outcome.split.mixed} questions have evidence in documents that were held out and in "
+            "others, and nothing was judged by them"
         )
     if len(outcome.split.held_out) < FEW:
         notes.append(
@@ -152,7 +160,7 @@ def _notes(config: Config, outcome: Outcome, problems: int, note: str | None) ->
 def _value(
     outcome: Outcome, run_id: str, folder: str, mlflow_run_id: str | None, notes: list[str]
 ) -> dict[str, Any]:
-    from pipelines.evaluate.tune import facts_of
+    from pipelines.evaluate.tune_outcome import facts_of
 
     return {
         "run_id": run_id,
@@ -185,6 +193,16 @@ def _print(outcome: Outcome, folder: str, notes: list[str]) -> None:
         ),
     ]
     print_table(outcome.objective, ["", "before", "after"], rows)
+    if outcome.folds:
+        print_table(
+            "held out in turn",
+            ["documents", "questions", "before", "after"],
+            [
+                [len(f.split.held_out_documents), len(f.split.held_out), f"{f.before:.4f}",
+                 f"{f.after:.4f}"]
+                for f in outcome.folds
+            ],
+        )  # fmt: skip
     pairs = [("verdict", outcome.verdict)]
     if outcome.importances:
         shown = [f"{name} {value:.2f}" for name, value in list(outcome.importances.items())[:5]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pipelines.evaluate.tune import Outcome
+from pipelines.evaluate.tune_outcome import Outcome
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,8 +33,8 @@ def importance_figure(outcome: Outcome) -> Figure:
 def history_figure(outcome: Outcome) -> Figure:
     """Each trial's figure on the documents tuned on, and the best so far."""
     figure, axes = _figure(height=3.4)
-    complete = [(t.number, t.value) for t in outcome.trials if t.value is not None]
-    pruned = [t.number for t in outcome.trials if t.state == "pruned"]
+    complete = [(t.number, t.value) for t in outcome.searched if t.value is not None]
+    pruned = [t.number for t in outcome.searched if t.state == "pruned"]
     axes.axhline(outcome.train_before, color=INK, lw=1, ls=(0, (4, 3)), label="policy in force")
     if complete:
         numbers, values = zip(*complete, strict=True)

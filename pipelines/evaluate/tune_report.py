@@ -14,7 +14,7 @@ import yaml
 from lineage import fingerprint
 from pipelines.config import Config
 from pipelines.evaluate.corpus import Corpus
-from pipelines.evaluate.tune import Outcome, facts_of
+from pipelines.evaluate.tune_outcome import Outcome, facts_of
 from pipelines.evaluate.tune_plots import history_figure, importance_figure, verdict_figure
 from pipelines.storage import Storage
 from pipelines.tracking import Published, Publisher, TrackingFailed, new_record, record_run
@@ -80,16 +80,36 @@ def markdown(outcome: Outcome) -> str:
         "",
         f"Paired difference {d.mean:+.4f}, 95 % bootstrap interval {d.low:+.4f} … {d.high:+.4f}, "
         f"p = {outcome.p_value:.3g}, {d.number} questions about "
-        f"{len(outcome.split.held_out_documents)} documents held out; tuned on "
-        f"{len(outcome.split.train)} questions about {len(outcome.split.train_documents)} others. "
+        f"{len(outcome.split.held_out_documents)} documents held out"
+        f"{' in turn' if outcome.folds else ''}; the best policy was tuned on "
+        f"{len(outcome.split.train)} questions about {len(outcome.split.train_documents)} "
+        f"{'documents' if outcome.folds else 'others'}. "
         f"{len(outcome.trials)} trials, ended by {outcome.stopped_by}.",
         "",
+        *_folds(outcome),
         "![verdict](verdict.png)",
         "![history](history.png)",
         "![importance](importance.png)",
         "",
     ]
     return "\n".join(lines)
+
+
+def _folds(outcome: Outcome) -> list[str]:
+    if not outcome.folds:
+        return []
+    return [
+        "Each part of the documents was held out once; a policy tuned without it was judged on it.",
+        "",
+        "| held out | questions | before | after |",
+        "|---|---|---|---|",
+        *(
+            f"| {len(fold.split.held_out_documents)} documents | {len(fold.split.held_out)} "
+            f"| {fold.before:.4f} | {fold.after:.4f} |"
+            for fold in outcome.folds
+        ),
+        "",
+    ]
 
 
 def log_outcome(
@@ -155,6 +175,7 @@ def records_of(
             "policy_fingerprint": outcome.best.policy.fingerprint(),
             "policy_before": outcome.strategy.policy.fingerprint(),
             "held_out_documents": list(outcome.split.held_out_documents),
+            "folds": len(outcome.folds),
         },
         metrics={
             "held_out_before": outcome.before.mean,
@@ -191,11 +212,11 @@ def records_of(
         new_record(
             pipeline=config.name,
             stage="trial",
-            run_id=f"{run_id}-{trial.number:04d}",
+            run_id=f"{run_id}-{trial.fold}-{trial.number:04d}",
             strategy=outcome.strategy.name,
             started_at=started_at,
             ended_at=time.time(),
-            parameters={**common, "trial": trial.number, **trial.parameters},
+            parameters={**common, "fold": trial.fold, "trial": trial.number, **trial.parameters},
             metrics={
                 outcome.objective: trial.value,
                 "tokens": trial.tokens,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lineage.errors import TerminalError
@@ -23,7 +23,8 @@ class Split:
     train_documents: tuple[str, ...]
     held_out_documents: tuple[str, ...]
     mixed: int = 0
-    """Questions with evidence on both sides, which count on neither."""
+    """Questions with evidence on both sides, which count on neither; in the whole of several parts,
+    those with evidence in several, by which nothing is judged."""
 
 
 def split(
@@ -37,16 +38,7 @@ def split(
     Raises:
         TerminalError: the evidence is in one document only, or nothing can be held out.
     """
-    asked = [question for question in questions if question.found]
-    weights: dict[int, int] = {}
-    for question in asked:
-        for place in {found.document for found in question.found}:
-            weights[place] = weights.get(place, 0) + 1
-    if len(weights) < 2:
-        raise TerminalError(
-            f"tuning needs evidence in at least two documents, one of them to be held out; there "
-            f"is evidence in {len(weights)}. Add questions about others"
-        )
+    asked, weights = _weighed(questions)
     ids = {place: corpus.documents[place].document.document_id for place in weights}
     order = sorted(weights, key=lambda place: _draw(ids[place], seed))
     wanted, taken = share * len(asked), 0
@@ -58,6 +50,80 @@ def split(
             continue
         held.add(place)
         taken += weights[place]
+    found = _divided(asked, ids, held)
+    if not found.train or not found.held_out:
+        raise TerminalError(
+            "no document can be held out: every question has evidence in documents of both sides"
+        )
+    return found
+
+
+def folds(
+    corpus: Corpus, questions: Sequence[Resolved], number: int, *, seed: int = 0
+) -> tuple[Split, ...]:
+    """Parts of the documents with about as many questions each, each held out in turn.
+
+    A question with evidence in several parts is in nobody's held-out questions; it is tuned on
+    where none of its documents is held out.
+
+    Raises:
+        TerminalError: there are fewer documents with evidence than parts, or a part without
+            questions of its own.
+    """
+    asked, weights = _weighed(questions)
+    if len(weights) < number:
+        raise TerminalError(
+            f"{number} parts need evidence in at least as many documents; there is evidence in "
+            f"{len(weights)}"
+        )
+    ids = {place: corpus.documents[place].document.document_id for place in weights}
+    parts: list[set[int]] = [set() for _ in range(number)]
+    loads = [0] * number
+    # The heaviest first, each to the lightest part.
+    for place in sorted(weights, key=lambda p: (-weights[p], _draw(ids[p], seed))):
+        lightest = loads.index(min(loads))
+        parts[lightest].add(place)
+        loads[lightest] += weights[place]
+    found = tuple(_divided(asked, ids, held) for held in parts)
+    if not all(part.train and part.held_out for part in found):
+        raise TerminalError(
+            "the documents cannot be divided: too many questions have evidence in several of them"
+        )
+    return found
+
+
+def everything(parts: Sequence[Split]) -> Split:
+    """All questions and documents, to tune on after all have been held out."""
+    asked = {r.question.id: r for part in parts for r in (*part.train, *part.held_out)}
+    judged = tuple(question for part in parts for question in part.held_out)
+    documents = tuple(sorted({name for part in parts for name in part.held_out_documents}))
+    every = tuple(asked[key] for key in sorted(asked))
+    one = parts[0]
+    number = len(one.train) + len(one.held_out) + one.mixed
+    return Split(every, judged, documents, documents, number - len(judged))
+
+
+def documents_of(questions: Sequence[Resolved]) -> set[int]:
+    """The places of the documents that evidence is in."""
+    return {found.document for question in questions for found in question.found}
+
+
+def _weighed(questions: Sequence[Resolved]) -> tuple[list[Resolved], dict[int, int]]:
+    """The questions that have evidence, and how many there are about each document."""
+    asked = [question for question in questions if question.found]
+    weights: dict[int, int] = {}
+    for question in asked:
+        for place in documents_of([question]):
+            weights[place] = weights.get(place, 0) + 1
+    if len(weights) < 2:
+        raise TerminalError(
+            f"tuning needs evidence in at least two documents, one of them to be held out; there "
+            f"is evidence in {len(weights)}. Add questions about others"
+        )
+    return asked, weights
+
+
+def _divided(asked: Sequence[Resolved], ids: Mapping[int, str], held: set[int]) -> Split:
     sides: dict[bool, list[Resolved]] = {True: [], False: []}
     mixed = 0
     for question in asked:
@@ -66,14 +132,10 @@ def split(
             sides[inside.pop()].append(question)
         else:
             mixed += 1
-    if not sides[True] or not sides[False]:
-        raise TerminalError(
-            "no document can be held out: every question has evidence in documents of both sides"
-        )
     return Split(
         tuple(sides[False]),
         tuple(sides[True]),
-        tuple(sorted(ids[place] for place in weights if place not in held)),
+        tuple(sorted(ids[place] for place in ids if place not in held)),
         tuple(sorted(ids[place] for place in held)),
         mixed,
     )

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from chunkers.policy import Policy
@@ -13,10 +14,13 @@ from lineage.errors import ConfigError, TerminalError
 from pipelines.config import Config, EvaluationConfig, SourceConfig, StrategyConfig
 from pipelines.evaluate.corpus import Corpus, corpus_of
 from pipelines.evaluate.evidence import Passage, Question
+from pipelines.evaluate.intervals import Interval, paired
 from pipelines.evaluate.resolve import Found, Resolved
-from pipelines.evaluate.tune import Outcome, TuneOptions, tune
+from pipelines.evaluate.tune import PARTS, TuneOptions, tune
+from pipelines.evaluate.tune_judge import judge
+from pipelines.evaluate.tune_outcome import Outcome
 from pipelines.evaluate.tune_space import space_of
-from pipelines.evaluate.tune_split import split
+from pipelines.evaluate.tune_split import everything, folds, split
 from pipelines.policies import PolicyStore
 
 pytest.importorskip("optuna")
@@ -144,14 +148,20 @@ def test_an_interrupted_search_goes_on_where_it_was(tmp_path: Path) -> None:
     assert [trial.number for trial in second.trials] == [0, 1, 2, 3, 4]
     assert second.trials[:3] == first.trials
     # Other evidence is another study.
-    other = tuned(tmp_path, dict.fromkeys(NAMES[:6], 30), storage=storage, trials=2, promote=False)
+    sizes = dict.fromkeys([*NAMES[:9], "other"], 30)
+    other = tuned(tmp_path, sizes, storage=storage, trials=2, promote=False)
     assert len(other.trials) == 2
 
 
 def test_limits_of_tokens_and_minutes_end_a_search(tmp_path: Path) -> None:
     sizes = dict.fromkeys(NAMES, 30)
-    by_tokens = tuned(tmp_path, sizes, trials=50, tokens=1, promote=False)
-    assert (by_tokens.stopped_by, len(by_tokens.trials)) == ("tokens", 1)
+    nothing = tuned(tmp_path, sizes, trials=50, tokens=1, promote=False)
+    assert (nothing.stopped_by, nothing.trials) == ("tokens", ())
+    some = tuned(tmp_path, sizes, trials=2, promote=False)
+    limit = sum(trial.tokens for trial in some.trials) + 100
+    by_tokens = tuned(tmp_path, sizes, trials=50, tokens=limit, promote=False)
+    assert by_tokens.stopped_by == "tokens"
+    assert 0 < sum(trial.tokens for trial in by_tokens.trials) <= limit
     by_time = tuned(tmp_path, sizes, trials=50, minutes=0.0, promote=False)
     assert (by_time.stopped_by, len(by_time.trials)) == ("minutes", 0)
     assert by_time.promoted is None
@@ -203,3 +213,107 @@ def test_an_unknown_objective_is_said(tmp_path: Path) -> None:
     config = replace(config, evaluation=replace(config.evaluation, objective="recal"))
     with pytest.raises(ConfigError, match="there is no figure 'recal'"):
         tune(config, STRATEGY, corpus, questions, TuneOptions(trials=1))
+
+
+FEW = dict.fromkeys(["a", "b", "c", "d"], 60)
+
+
+def test_with_few_documents_each_part_is_held_out_in_turn(tmp_path: Path) -> None:
+    outcome = tuned(tmp_path, FEW, trials=6)
+    assert [len(fold.split.held_out_documents) for fold in outcome.folds] == [2, 1, 1]
+    held = [name for fold in outcome.folds for name in fold.split.held_out_documents]
+    assert sorted(held) == sorted(FEW)
+    for fold in outcome.folds:
+        own = set(fold.split.held_out_documents)
+        assert {r.question.passages[0].document for r in fold.split.held_out} == own
+        assert not {r.question.passages[0].document for r in fold.split.train} & own
+    # Every question counts once, and the best policy is tuned on all.
+    assert outcome.difference.number == len(outcome.split.train) == 4 * PER_DOCUMENT
+    assert outcome.difference.low > 0
+    assert outcome.promoted is not None
+    assert "cross-fitted over 3 parts" in outcome.verdict
+    assert {trial.fold for trial in outcome.trials} == {0, 1, 2, 3}
+    assert len(outcome.searched) == 6
+    facts = PolicyStore(str(tmp_path / "lake"), "default").read(1).facts
+    assert [fold["questions"] for fold in facts["folds"]] == [12, 6, 6]
+    weights = [fold["questions"] for fold in facts["folds"]]
+    pooled = sum(f["after"] * n for f, n in zip(facts["folds"], weights, strict=True)) / sum(
+        weights
+    )
+    assert pooled == pytest.approx(outcome.after.mean)
+
+
+def test_what_is_learned_of_some_documents_and_does_not_hold_for_others_is_refused(
+    tmp_path: Path,
+) -> None:
+    # Where a part is held out in which no policy matters, nothing is gained there; there are few.
+    outcome = tuned(tmp_path, {"a": 60, "b": 1, "c": 1, "d": 1}, trials=6)
+    assert outcome.train_after > outcome.train_before
+    assert outcome.difference.low <= 0
+    assert outcome.promoted is None
+    assert "kept: the interval does not lie above zero" in outcome.verdict
+    assert PolicyStore(str(tmp_path / "lake"), "default").current == 0
+
+
+def test_limits_hold_for_all_searches_together(tmp_path: Path) -> None:
+    once = sum(t.tokens for t in tuned(tmp_path, FEW, trials=1, promote=False).trials)
+    outcome = tuned(tmp_path, FEW, trials=50, tokens=3 * once, promote=False)
+    assert 2 * once < sum(trial.tokens for trial in outcome.trials) <= 3 * once
+    assert outcome.stopped_by == "tokens"
+    assert tuned(tmp_path, FEW, trials=2, folds=0, promote=False).folds == ()
+
+
+def test_questions_about_several_parts_judge_nothing() -> None:
+    corpus, questions = evidence(dict.fromkeys("abcd", 12))
+    both = replace(
+        questions[0],
+        question=replace(questions[0].question, id="both"),
+        found=(questions[0].found[0], questions[-1].found[0]),
+    )
+    parts = folds(corpus, [*questions, both], 4)
+    assert all(both not in part.held_out for part in parts)
+    # It is tuned on where none of its documents is held out.
+    assert sum(both in part.train for part in parts) == 2
+    whole = everything(parts)
+    assert both in whole.train
+    assert (len(whole.held_out), whole.mixed) == (len(questions), 1)
+    with pytest.raises(TerminalError, match="5 parts need evidence"):
+        folds(corpus, questions, 5)
+
+
+def cross_fitted(
+    random_: np.random.Generator, policies: int, questions: int, gain: float
+) -> Interval:
+    """A search among policies whose true gain is `gain`, on recalls of noisy questions."""
+    noise = random_.choice([0, 1, -1, 0.5, -0.5], p=[0.8, 0.05, 0.05, 0.05, 0.05],
+                           size=(policies, questions))  # fmt: skip
+    differences = noise + gain
+    part = np.arange(questions) % PARTS
+    before, after = [], []
+    for fold in range(PARTS):
+        means = differences[:, part != fold].mean(axis=1)
+        chosen = differences[means.argmax(), part == fold] * (means.max() > 0)
+        before.append(np.zeros(len(chosen)))
+        after.append(chosen)
+    return judge(before, after).difference
+
+
+def test_how_often_it_promotes_without_cause_and_with() -> None:
+    """Of 300 searches; what two-sided 95 % intervals should leave above zero is 2.5 %."""
+    random_ = np.random.default_rng(7)
+    null = [cross_fitted(random_, 40, 150, 0.0).low > 0 for _ in range(300)]
+    assert sum(null) / 300 <= 0.05
+    real = [cross_fitted(random_, 40, 400, 0.1).low > 0 for _ in range(50)]
+    assert sum(real) / 50 >= 0.8
+
+
+def test_one_fold_is_judged_by_the_paired_bootstrap_as_it_is() -> None:
+    random_ = np.random.default_rng(1)
+    before, after = random_.normal(size=(2, 60))
+    assert judge([before], [after]) == paired(after, before)
+    several = judge([before[:30], before[30:]], [after[:30], after[30:]])
+    plain = paired(after, before).difference
+    # Two equal parts: 1 + 1 + 1.
+    assert several.difference.high - plain.mean == pytest.approx(3**0.5 * (plain.high - plain.mean))
+    assert several.difference.mean == plain.mean
+    assert several.p_value > paired(after, before).p_value
