@@ -139,9 +139,13 @@ def rows(folder: Path) -> dict[str, dict[str, Any]]:
 
 def hits(folder: Path, query: str, *who: str) -> list[str]:
     """Names of the documents that a search finds, best first."""
-    config = folder / "configs/quickstart.yaml"
-    result = gristmill("search", config, query, *who, "--json")
-    assert result.returncode == 0, result.stderr
+    from click.testing import CliRunner
+
+    from pipelines.cli.main import cli
+
+    config = str(folder / "configs/quickstart.yaml")
+    result = CliRunner().invoke(cli, ["search", config, query, *who, "--json"])
+    assert result.exit_code == 0, result.output
     found = json.loads(result.stdout.splitlines()[-1])["hits"]
     return [hit["source_uri"].rpartition("/samples/")[2] for hit in found]
 

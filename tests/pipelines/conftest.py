@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from change_tools import eagerly, in_process
 
 from lineage import Acl
 from pipelines.config import Config, load_config
@@ -110,5 +111,15 @@ class Project:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Project:
+    """A project whose stages, called from here, run without worker processes and without a runner.
+
+    What they do is the same (`test_runner.py` compares), at a tenth of the cost. Tests marked
+    `runner` have both, and so has every command in a process of its own.
+    """
+    if request.node.get_closest_marker("runner") is None:
+        in_process(monkeypatch)
+        eagerly(monkeypatch)
     return Project(tmp_path)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from change_tools import eagerly, in_process
 
 from lineage import Acl, CommitConflict, ConfigError, Principal, TerminalError
 from pipelines.beam import run_pipeline
@@ -21,12 +20,6 @@ from pipelines.tables import Table
 HR = "allow_groups: [hr]\n"
 SECRET = "The budget for the new site is nine million.\n"
 PUBLIC = "The budget is being discussed.\n"
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    in_process(monkeypatch)
-    eagerly(monkeypatch)
 
 
 def found(project: Any, query: str, *groups: str) -> list[str]:

@@ -7,19 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from change_tools import eagerly, in_process
 
 from lineage import ConfigError
 from pipelines.queries.status import status
 from pipelines.tables.fold import fold
 from pipelines.upkeep.compact import compact
 from pipelines.upkeep.drop import drop
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    in_process(monkeypatch)
-    eagerly(monkeypatch)
 
 
 def index(project: Any, folder: str = "state/index") -> list[tuple[str, str, str]]:

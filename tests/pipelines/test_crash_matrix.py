@@ -14,14 +14,15 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from change_tools import State, chunks_of, documents_of, eagerly, in_process, index_of
+from change_tools import State, chunks_of, documents_of, index_of
 
 from lineage import GristmillError
 from pipelines import steps
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("crash-matrix")]
 
-OPTIONS = {"batch": 3}
+OPTIONS = {"batch": 5}
+"""Two batches: a disturbance comes with more to do, and with nothing more."""
 STAGES: dict[str, Callable[[Any], State]] = {
     "ingest": documents_of,
     "transform": chunks_of,
@@ -137,9 +138,7 @@ def _second(project: Any) -> None:
 
 
 @pytest.fixture(params=list(STAGES))
-def scene(request: pytest.FixtureRequest, project: Any, monkeypatch: pytest.MonkeyPatch) -> Scene:
-    in_process(monkeypatch)
-    eagerly(monkeypatch)
+def scene(request: pytest.FixtureRequest, project: Any) -> Scene:
     return Scene(project, request.param)
 
 

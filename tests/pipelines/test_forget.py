@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from change_tools import eagerly, everything, in_process
+from change_tools import everything
 from click.testing import CliRunner
 
 from lineage import CommitConflict, ConfigError
@@ -25,12 +25,6 @@ from pipelines.upkeep.compact import compact
 
 SECRET = "Xanthippe-4711"
 TEXT = f"# Leave\n\nThe employee {SECRET} was given thirty more days of leave last spring.\n"
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    in_process(monkeypatch)
-    eagerly(monkeypatch)
 
 
 def leaks(root: Path) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from change_tools import chunks_of, documents_of, eagerly, everything, in_process
+from change_tools import chunks_of, documents_of, everything
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -237,10 +237,8 @@ STEPS = st.one_of(
 
 @pytest.mark.slow
 def test_any_history_ends_as_a_new_build(
-    project: Any, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+    project: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    in_process(monkeypatch)
-    eagerly(monkeypatch)
     tried = []
 
     @settings(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from change_tools import eagerly, in_process
 
 from lineage import ConfigError
 from pipelines.ingest.parsers import registry
@@ -25,10 +25,6 @@ PLACES = {
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
-    import importlib
-
-    in_process(monkeypatch)
-    eagerly(monkeypatch)
     counts: Counter[str] = Counter()
     for name, place in PLACES.items():
         path, _, attribute = place.rpartition(".")

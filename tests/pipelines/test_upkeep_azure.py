@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from change_tools import eagerly, in_process
 
 from pipelines.tables import Lake, read_chunks, read_documents
 from pipelines.tables.fold import fold
@@ -20,10 +19,8 @@ def texts(lake: str) -> list[str]:
 
 
 def test_a_lake_in_a_container_is_folded_swept_and_made_to_forget(
-    azurite: Any, project: Any, monkeypatch: pytest.MonkeyPatch
+    azurite: Any, project: Any
 ) -> None:
-    in_process(monkeypatch)
-    eagerly(monkeypatch)
     uri = f"az://{azurite.container().container_name}/some/lake"
     project.settings = {"lake": uri, "sinks": []}
     for name in "abc":

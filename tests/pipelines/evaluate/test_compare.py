@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from compare_tools import HOSTILE, set_up
+from mlflow_here import TrackingHere
 
 from lineage.errors import ConfigError
 from pipelines.config import load_config
@@ -39,6 +40,13 @@ class Links(HTMLParser):
                 self.loads.append((tag, value or ""))
             if name.startswith("on"):
                 self.handlers.append(name)
+
+
+@pytest.fixture(autouse=True)
+def tracking(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs are logged in this process, but where the process is what counts."""
+    if request.node.get_closest_marker("runner") is None:
+        monkeypatch.setattr("pipelines.tracking.TrackingProcess", TrackingHere)
 
 
 @pytest.fixture
@@ -236,6 +244,7 @@ def test_a_metric_that_no_question_has_gives_no_ranking(project: Any) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.runner
 def test_a_server_that_is_away_costs_a_bounded_time_and_nothing_is_lost(project: Any) -> None:
     with socket.socket() as hanging:
         hanging.bind(("127.0.0.1", 0))
