@@ -321,14 +321,14 @@ def test_killed_loads_leave_an_index_that_the_next_one_completes(world: World) -
         World(Path({str(world.folder)!r})).load(batch=50)
     """
     killed = 0
-    for calls in (1, 2, 4, 7, 9, 12, 16):
+    for calls in (1, 4, 9, 14):
         done = subprocess.run(
             [sys.executable, "-c", textwrap.dedent(script), str(calls)],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode in (0, -9), done.stderr
         killed += done.returncode == -9
-    assert killed >= 5
+    assert killed >= 3
     world.load()
     assert state(world) == state(reference)
     assert not list((world.folder / "index").glob("_lease.json*"))

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow_here import TrackingHere
 from tracking_tools import config, free_port, needs_mlflow, record, stored
 
 from pipelines import tracking
@@ -20,7 +21,14 @@ from pipelines.tracking import (
 )
 
 
+@pytest.fixture
+def logged_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs are logged in this process: what is logged counts, and not where."""
+    monkeypatch.setattr(tracking, "TrackingProcess", TrackingHere)
+
+
 @needs_mlflow
+@pytest.mark.usefixtures("store", "logged_here")
 def test_a_run_is_recorded_then_logged_whole_and_once(tmp_path: Path) -> None:
     settings, run = config(tmp_path), record()
     path = record_run(settings.lake, run)
@@ -65,7 +73,7 @@ def test_a_run_is_recorded_then_logged_whole_and_once(tmp_path: Path) -> None:
 
 
 @needs_mlflow
-@pytest.mark.usefixtures("store")
+@pytest.mark.usefixtures("store", "logged_here")
 def test_pending_runs_are_published_in_one_go(tmp_path: Path) -> None:
     away = config(tmp_path, f"http://127.0.0.1:{free_port()}")
     for n in range(3):
