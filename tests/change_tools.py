@@ -22,7 +22,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("pipelines.ingest.work.parse_pool", "pipelines.transform.work.chunk_pool"):
         module, _, function = name.rpartition(".")
         make = getattr(importlib.import_module(module), function)
-        monkeypatch.setattr(name, lambda _, make=make: make(0))
+        monkeypatch.setattr(name, lambda *_, make=make, **__: make(0))
 
 
 def eagerly(monkeypatch: pytest.MonkeyPatch) -> None:

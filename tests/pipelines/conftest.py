@@ -105,9 +105,21 @@ class Project:
             env=os.environ | environment,
             timeout=240,
         )
-        lines = done.stdout.strip().splitlines()
-        value = json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {}
-        return done.returncode, value, done.stderr
+        return done.returncode, _last_object(done.stdout), done.stderr
+
+    def call(self, *arguments: str) -> tuple[int, dict[str, Any], str]:
+        """The command line in this process: exit code, last JSON line, stderr."""
+        from click.testing import CliRunner
+
+        from pipelines.cli.main import cli
+
+        done = CliRunner().invoke(cli, arguments, prog_name="gristmill")
+        return done.exit_code, _last_object(done.stdout), done.stderr
+
+
+def _last_object(stdout: str) -> dict[str, Any]:
+    lines = stdout.strip().splitlines()
+    return json.loads(lines[-1]) if lines and lines[-1].startswith("{") else {}
 
 
 @pytest.fixture

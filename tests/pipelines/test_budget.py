@@ -121,9 +121,7 @@ def test_rights_are_not_held_up_by_a_budget(project: Any) -> None:
     (project.root / "docs" / "01.txt").unlink()
     project.write("02.txt", SENTENCE * 40)
     project.settings = {"budget": {"run": {"tokens": 0}}}
-    code, value, errors = project.command(
-        "run", str(project.config_path), "--json", "--workers", "1"
-    )
+    code, value, errors = project.call("run", str(project.config_path), "--json", "--workers", "1")
     assert code == 5, errors
     assert "stopped" in value["stages"]["transform"]["stopped"]
     from lineage import Principal

@@ -86,7 +86,7 @@ def test_a_lake_with_an_odd_name_is_no_document(project: Any) -> None:
         "sinks": [],
     }
     project.write("a.md", "# One\n\nText.\n")
-    code, first, _ = project.command("ingest", str(project.config_path), "--json")
+    code, first, _ = project.call("ingest", str(project.config_path), "--json")
     assert (code, first["stages"]["ingest"]["listed"]) == (0, 2)
-    code, second, _ = project.command("ingest", str(project.config_path), "--json")
+    code, second, _ = project.call("ingest", str(project.config_path), "--json")
     assert (code, second["stages"]["ingest"]["listed"]) == (0, 2)

@@ -130,7 +130,7 @@ def test_a_dry_run_knows_what_is_done_already_and_what_a_changed_policy_takes(
 
 def test_the_verb(project: Any) -> None:
     project.write("a.txt", text(random.Random(1), 30))
-    code, value, errors = project.command(
+    code, value, errors = project.call(
         "run", str(project.config_path), "--dry-run", "--json", "-w", "1"
     )
     assert (code, errors) == (0, "")

@@ -163,11 +163,11 @@ def test_damage_that_a_parser_repairs_is_told(project: Any) -> None:
     ((uri, warning),) = summary.as_dict()["warnings"].items()
     assert uri.endswith("cut.pdf")
     assert warning
-    code, value, told = project.command("ingest", str(project.config_path), "--json")
+    code, value, told = project.call("ingest", str(project.config_path), "--json")
     assert (code, value["stages"]["ingest"]["warned"], told.count("warnings")) == (0, 0, 0)
 
     project.write("cut.pdf", whole[: len(whole) // 2 + 100])
-    code, value, told = project.command("ingest", str(project.config_path), "--json")
+    code, value, told = project.call("ingest", str(project.config_path), "--json")
     assert (code, value["stages"]["ingest"]["warned"]) == (0, 1)
     assert "1 document was read, with warnings" in told
     assert "cut.pdf: " in told

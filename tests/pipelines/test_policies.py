@@ -92,16 +92,16 @@ def test_the_verbs(project: Any) -> None:
     figures = {"objective": "recall", "before": 0.5, "after": 0.7, "low": 0.1, "high": 0.3}
     store.promote(FIXED, figures)
     config = str(project.config_path)
-    code, value, errors = project.command("policy", config, "history", "--json")
+    code, value, errors = project.call("policy", config, "history", "--json")
     assert (code, errors) == (0, "")
     assert (value["in_force"], value["versions"][0]["after"]) == (1, 0.7)
-    code, value, _ = project.command("policy", config, "diff", "--json")
+    code, value, _ = project.call("policy", config, "diff", "--json")
     assert (value["from"], value["to"]) == (0, 1)
     assert "-  chunker: structure" in value["diff"]
     assert "+  chunker: fixed" in value["diff"]
-    code, value, _ = project.command("policy", config, "rollback", "--json")
+    code, value, _ = project.call("policy", config, "rollback", "--json")
     assert (code, value) == (0, {"strategy": "default", "from": 1, "to": 0})
-    code, _, errors = project.command("policy", config, "rollback", "--json")
+    code, _, errors = project.call("policy", config, "rollback", "--json")
     assert (code, "no promoted policy in force" in errors) == (2, True)
     assert load_config(config).strategy("default").policy.default.chunker == "structure"
     assert json.loads(Path(store.folder.uri, "promoted.json").read_text())["moves"][-1]["by"] == (

@@ -77,7 +77,7 @@ def test_a_comparison_from_the_command_line(project: Any) -> None:
     assert (links.scripts, links.handlers) == (1, [])
     assert "default-src 'none'" in page
 
-    code, again, error = project.command("compare", str(path), "--json")
+    code, again, error = project.call("compare", str(path), "--json")
     assert code == 0, error
     assert all(each["reused"] for each in again["strategies"])
     assert [each["objective"] for each in again["strategies"]] == [
@@ -259,7 +259,7 @@ def test_a_server_that_is_away_costs_a_bounded_time_and_nothing_is_lost(project:
     assert outcome.report.exists()
     assert len(pending(config.lake)) == 3
     project.settings["mlflow"]["tracking_uri"] = "sqlite:///state/later.db"
-    code, value, error = project.command("publish", str(project.config_path), "--json")
+    code, value, error = project.call("publish", str(project.config_path), "--json")
     assert (code, len(value["published"])) == (0, 3), error
     assert path.exists()
 
@@ -285,7 +285,7 @@ def test_a_report_folder_that_is_not_writable_is_said_before_the_work(
     with pytest.raises(ConfigError, match="reports cannot be written"):
         report_folder(config, project.root / "taken" / "reports")
     monkeypatch.setattr(comparing, "read_snapshot", None)
-    code, value, _ = project.command(
+    code, value, _ = project.call(
         "compare", str(path), "--report", str(project.root / "taken"), "--json"
     )
     assert code == 2

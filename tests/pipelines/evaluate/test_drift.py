@@ -102,11 +102,11 @@ def test_the_verb_s_exit_code_is_for_a_scheduler(project: Any) -> None:
     quiet_month(lake)
     night(lake, 0.9)
     config = str(project.config_path)
-    code, value, errors = project.command("drift", config, "--json")
+    code, value, errors = project.call("drift", config, "--json")
     assert (code, errors) == (0, "")
     assert value["strategies"]["default"]["alarms"] == []
     night(lake, 0.2)
-    code, value, _ = project.command("drift", config, "--json")
+    code, value, _ = project.call("drift", config, "--json")
     assert code == 6
     alarm = value["strategies"]["default"]["alarms"][0]
     assert (alarm["figure"], alarm["direction"]) == ("boundary_cleanliness", "worse")

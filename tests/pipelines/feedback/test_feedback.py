@@ -222,21 +222,19 @@ def test_the_verb(filled: Any) -> None:
     path = filled.root / "feedback.jsonl"
     path.write_text("\n".join(map(json.dumps, lines)) + "\nnonsense\n")
     config = str(filled.config_path)
-    code, value, errors = filled.command("feedback", config, "add", str(path), "--json")
+    code, value, errors = filled.call("feedback", config, "add", str(path), "--json")
     assert (code, errors) == (3, "")
     assert (value["added"], len(value["conflicts"])) == (3, 1)
     assert [problem["line"] for problem in value["problems"]] == [4, 5]
-    code, value, _ = filled.command("feedback", config, "list", "--json", "--user", "amy")
+    code, value, _ = filled.call("feedback", config, "list", "--json", "--user", "amy")
     assert (code, len(value["feedback"])) == (0, 3)
     output = filled.root / "evidence.jsonl"
-    code, value, _ = filled.command(
-        "feedback", config, "evidence", "--output", str(output), "--json"
-    )
+    code, value, _ = filled.call("feedback", config, "evidence", "--output", str(output), "--json")
     assert (code, value["questions"]) == (0, 1)
     from pipelines.evaluate.evidence_files import read_evidence
 
     assert read_evidence(output).questions[0].text == "when"
-    code, _, errors = filled.command("feedback", config, "add")
+    code, _, errors = filled.call("feedback", config, "add")
     assert (code, "needs what to read" in errors) == (2, True)
 
 

@@ -245,6 +245,7 @@ def evil_parsers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     sys.modules.pop("evil_parser", None)
 
 
+@pytest.mark.runner
 @pytest.mark.skipif(os.name != "posix", reason="limits of memory are kept on POSIX systems only")
 def test_a_lost_worker_is_one_reject_row_and_the_run_goes_on(
     project: Any, evil_parsers: None

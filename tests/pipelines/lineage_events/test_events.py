@@ -132,7 +132,7 @@ def test_nothing_to_do_sends_nothing(project: Any) -> None:
 
 def test_nothing_to_do_imports_nothing_for_it(project: Any) -> None:
     project.write("a.md", "words")
-    assert project.command("run", str(project.config_path))[0] == 0
+    assert project.call("run", str(project.config_path))[0] == 0
     code = (
         "import sys; from pipelines.cli.main import load_verb; "
         f"load_verb('run').main(['{project.config_path}', '-q'], standalone_mode=False); "
