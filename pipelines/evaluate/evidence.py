@@ -11,6 +11,7 @@ marked in, a later check can tell whether it still means the same (`pipelines.ev
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -151,15 +152,14 @@ def question_from(value: object, place: str, number: int) -> Question:
     Raises:
         EvidenceError: an unknown key, a missing or wrong value.
     """
-    if not isinstance(value, Mapping):
-        raise EvidenceError(
-            f"{place}: a question is a mapping, not {value!r}; for example "
-            '{"question": "…", "evidence": [{"document": "a.md", "quote": "…"}]}'
-        )
-    _known(value, QUESTION_KEYS, place)
-    text = value.get("question")
-    if not isinstance(text, str) or not text.strip():
-        raise EvidenceError(f"{place}: `question` must be text, not {text!r}")
+    value = _mapping(
+        value,
+        QUESTION_KEYS,
+        place,
+        'question is a mapping, for example {"question": "…", "evidence": [{"document": "a.md", '
+        '"quote": "…"}]}',
+    )
+    text = _text(value, "question", place, "text")
     passages = value.get("evidence") or []
     if not isinstance(passages, Sequence) or isinstance(passages, str):
         raise EvidenceError(f"{place}: `evidence` must be a list of passages, not {passages!r}")
@@ -191,17 +191,13 @@ def passage_from(value: object, place: str) -> Passage:
     Raises:
         EvidenceError: an unknown key, a missing or wrong value.
     """
-    if not isinstance(value, Mapping):
-        raise EvidenceError(
-            f"{place}: a passage is a mapping, not {value!r}; for example "
-            '{"document": "a.md", "start": 0, "end": 40}'
-        )
-    _known(value, PASSAGE_KEYS, place)
-    document = value.get("document")
-    if not isinstance(document, str) or not document.strip():
-        raise EvidenceError(
-            f"{place}: `document` must be a document's id, URI or key, not {document!r}"
-        )
+    value = _mapping(
+        value,
+        PASSAGE_KEYS,
+        place,
+        'passage is a mapping, for example {"document": "a.md", "start": 0, "end": 40}',
+    )
+    document = _text(value, "document", place, "a document's id, URI or key")
     offsets: list[int | None] = []
     for key in ("start", "end"):
         number = value.get(key)
@@ -211,7 +207,7 @@ def passage_from(value: object, place: str) -> Passage:
             raise EvidenceError(f"{place}: `{key}` must be a whole number, not {number!r}")
         offsets.append(number)
     grade = 1.0 if value.get("grade") is None else value["grade"]
-    if isinstance(grade, bool) or not isinstance(grade, int | float):
+    if isinstance(grade, bool) or not isinstance(grade, int | float) or not math.isfinite(grade):
         raise EvidenceError(f"{place}: `grade` must be a number, not {grade!r}")
     quote = value.get("quote")
     if quote is not None and not isinstance(quote, str):
@@ -230,12 +226,24 @@ def passage_from(value: object, place: str) -> Passage:
         raise EvidenceError(f"{place}: {error}") from error
 
 
-def _known(value: Mapping[Any, Any], known: Sequence[str], place: str) -> None:
+def _mapping(value: object, known: Sequence[str], place: str, what: str) -> Mapping[str, Any]:
+    """`value`, which is a mapping of known keys alone."""
     from chunkers.suggest import unknown
 
+    if not isinstance(value, Mapping):
+        raise EvidenceError(f"{place}: a {what}, not {value!r}")
     for key in value:
         if key not in known:
             raise EvidenceError(f"{place}: {unknown('key', str(key), known)}")
+    return value
+
+
+def _text(value: Mapping[str, Any], key: str, place: str, what: str) -> str:
+    """What is at `key`, which must be text with something in it."""
+    text = value.get(key)
+    if not isinstance(text, str) or not text.strip():
+        raise EvidenceError(f"{place}: `{key}` must be {what}, not {text!r}")
+    return text
 
 
 def _names(value: object, place: str) -> tuple[str, ...]:

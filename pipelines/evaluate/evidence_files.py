@@ -36,7 +36,7 @@ def read_evidence(path: Path) -> EvidenceSet:
         EvidenceError: it cannot be read as evidence; the message names the line or row.
     """
     readers: dict[str, Callable[[Path], Iterable[tuple[str, dict[str, Any]]]]] = {
-        ".jsonl": _json_lines, ".ndjson": _json_lines, ".csv": _csv, ".parquet": _parquet,
+        ".jsonl": json_lines, ".ndjson": json_lines, ".csv": _csv, ".parquet": _parquet,
     }  # fmt: skip
     reader = readers.get(path.suffix.lower())
     if reader is None:
@@ -54,6 +54,11 @@ def read_evidence(path: Path) -> EvidenceSet:
         questions = [question_from(row, place, n) for n, (place, row) in enumerate(rows, 1)]
     else:
         questions = list(_grouped(rows))
+    if not questions:
+        raise EvidenceError(
+            f"{path}: holds no question; for example "
+            '{"question": "…", "evidence": [{"document": "a.md", "quote": "…"}]}'
+        )
     _unique(path, questions)
     return EvidenceSet(tuple(questions), str(path))
 
@@ -79,7 +84,12 @@ def write_evidence(path: Path, evidence: EvidenceSet) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def json_lines(path: Path) -> Iterator[tuple[str, Any]]:
+    """Where each line stands, for messages, and what it holds; empty ones are passed over.
+
+    Raises:
+        EvidenceError: a line is not JSON.
+    """
     with open(path, encoding="utf-8-sig") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():

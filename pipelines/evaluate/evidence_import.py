@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+import math
 from pathlib import Path
-from typing import Any
 
 from lineage.errors import ConfigError
 from pipelines.evaluate.evidence import EvidenceError, EvidenceSet, Passage, Question
+from pipelines.evaluate.evidence_files import json_lines
 
 LAYOUTS = ("gristmill", "chroma", "beir")
 
@@ -93,8 +93,8 @@ def read_beir(folder: Path, split: str = "test") -> EvidenceSet:
         if not path.is_file():
             raise ConfigError(f"{path}: there is no such file; see --split")
     texts = {}
-    for place, row in _json_lines(queries):
-        if "_id" not in row or "text" not in row:
+    for place, row in json_lines(queries):
+        if not isinstance(row, dict) or "_id" not in row or "text" not in row:
             raise EvidenceError(f"{place}: a query has `_id` and `text`")
         texts[str(row["_id"])] = str(row["text"])
     judged: dict[str, list[Passage]] = {}
@@ -117,19 +117,8 @@ def read_beir(folder: Path, split: str = "test") -> EvidenceSet:
     return EvidenceSet(questions, str(folder))
 
 
-def _json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    with open(path, encoding="utf-8-sig") as file:
-        for number, line in enumerate(file, 1):
-            if line.strip():
-                try:
-                    yield f"{path}:{number}", json.loads(line)
-                except json.JSONDecodeError as error:
-                    raise EvidenceError(f"{path}:{number}: is not JSON: {error}") from error
-
-
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        return math.isfinite(float(text))
     except ValueError:
         return False
-    return True

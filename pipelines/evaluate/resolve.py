@@ -117,12 +117,13 @@ def resolve(evidence: EvidenceSet, corpus: Corpus) -> Resolution:
         updated.append(replace(question, passages=tuple(passages)))
         if found or question.unanswerable:
             questions.append(Resolved(question, tuple(found)))
-        elif not question.passages:
+        elif not any(passage.grade > 0 for passage in question.passages):
+            has = "none but of grade 0" if question.passages else "no evidence"
             problems.append(
                 Problem(
                     question.id,
                     "no_evidence",
-                    "has no evidence; add some, or say `unanswerable: true`",
+                    f"has {has}; add some, or say `unanswerable: true`",
                 )
             )
     return Resolution(

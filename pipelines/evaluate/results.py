@@ -223,8 +223,12 @@ class Results:
         # A document that is forgotten takes the files with it that name it.
         if not all(folder.exists(name) for name in _FILES):
             return None
-        value = json.loads(folder.read_bytes("summary.json"))
-        return Result(**value)
+        try:
+            result = Result(**json.loads(folder.read_bytes("summary.json")))
+            self.questions(key)
+        except (ValueError, TypeError, pa.ArrowException):  # damaged: as good as not there
+            return None
+        return result
 
     def write(
         self,

@@ -347,6 +347,15 @@ def test_vectors_are_made_once_for_all_strategies(project: Any) -> None:
     assert compare(config, choose(config)).reused == {"base", "fixed-24"}
 
 
+@pytest.mark.parametrize("name", ["summary.json", "questions.parquet"])
+def test_a_damaged_result_is_evaluated_anew(config: Any, name: str) -> None:
+    made = compare(config, choose(config, ["base"]))
+    Path(config.lake, "_evaluations", made.results["base"].key, name).write_bytes(b"{")
+    again = compare(config, choose(config, ["base"]))
+    assert (again.reused, again.failed) == (set(), {})
+    assert compare(config, choose(config, ["base"])).reused == {"base"}
+
+
 def test_an_embedder_that_no_retriever_needs_may_be_away(project: Any) -> None:
     set_up(project)
     project.settings["embedder"] = {"kind": "onnx", "model": str(project.root / "nowhere")}

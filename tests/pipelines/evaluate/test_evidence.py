@@ -97,6 +97,12 @@ def test_the_same_set_in_every_format(tmp_path: Path, kind: str) -> None:
         ('{"question": "?", "evidence": [{"document": "a", "start": "3", "end": 9}]}', "whole num"),
         ('{"question": "?", "evidence": [{"document": "a", "quote": "b", "grade": -1}]}', "grade"),
         (
+            '{"question": "?", "evidence": [{"document": "a", "quote": "b", "grade": NaN}]}',
+            "number",
+        ),
+        ('["?"]', "a question is a mapping"),
+        ('{"question": "?", "evidence": ["a"]}', "a passage is a mapping"),
+        (
             '{"question": "?", "unanswerable": true, '
             '"evidence": [{"document": "a", "quote": "b"}]}',
             "take one of the two out",
@@ -170,18 +176,30 @@ def test_a_quote_is_followed_to_where_it_moved() -> None:
     assert (found.start, after.moved, after.problems) == (23, 1, ())
 
 
+def test_an_irrelevant_passage_is_no_evidence() -> None:
+    passage = Passage("pay.md", 0, 5, grade=0)
+    resolution = resolve(one(passage), BOTH)
+    assert not resolution.questions
+    (problem,) = resolution.problems
+    assert (problem.kind, "grade 0" in problem.message) == ("no_evidence", True)
+    assert resolve(one(passage, unanswerable=True), BOTH).problems == ()
+    judged = (*one(passage).questions[0].passages, Passage("leave.md", 0, 5))
+    assert resolve(EvidenceSet((Question("q", "?", judged),)), BOTH).problems == ()
+
+
+def test_an_empty_file_says_so(tmp_path: Path) -> None:
+    for name in ("e.jsonl", "e.csv"):
+        (tmp_path / name).write_text("")
+        with pytest.raises(EvidenceError, match="holds no question"):
+            read_evidence(tmp_path / name)
+
+
 def test_of_equal_sentences_the_one_at_the_offsets_is_meant_and_no_other() -> None:
     marked = one(Passage("leave.md", 52, 67, "Some have more."))
     ((found,),) = (r.found for r in resolve(marked, BOTH).questions)
     assert found.start == 52
     edited = corpus(("leave.md", "# Leave\n\n" + LEAVE))
     assert [p.kind for p in resolve(marked, edited).problems] == ["quote_ambiguous"]
-
-
-def test_an_irrelevant_passage_is_no_evidence() -> None:
-    resolution = resolve(one(Passage("leave.md", quote="twenty", grade=0)), BOTH)
-    assert not resolution.questions
-    assert not resolution.problems
 
 
 def test_evidence_that_the_asker_may_not_read_does_not_count() -> None:
