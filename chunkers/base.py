@@ -15,7 +15,7 @@ from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 from chunkers import boundaries, graphemes
 from chunkers.context import ContextFitter
 from chunkers.parameters import SMALLEST_CAP, check_bool, check_int
-from chunkers.spans import Span, keep_indent, trim
+from chunkers.spans import Span, keep_indent, new_span, trim
 from chunkers.tokens import TokenMap
 from lineage.errors import ConfigError
 from lineage.records import Document
@@ -141,7 +141,7 @@ class BaseChunker(ABC):
                 overlap = 0
                 if self.overlap_tokens and spans and spans[-1].heading_path == path:
                     left, overlap = self._overlapping(tokens, spans[-1], left, right, prefix)
-                spans.append(Span(left, right, 0, "", None, context, path, overlap))
+                spans.append(new_span(left, right, context, path, overlap))
         return spans
 
     def _fits(self, tokens: TokenMap, start: int, end: int, prefix: str) -> bool:

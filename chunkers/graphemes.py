@@ -31,7 +31,8 @@ def floor(text: str, position: int, start: int = 0) -> int:
         return start
     if position >= len(text):
         return len(text)
-    if not _may_join(text[position - 1], text[position]):
+    before, after = text[position - 1], text[position]
+    if ("\n" < after < "\x80" > before) or not _may_join(before, after):
         return position
     low = position - 1
     if _is_flag(text[position - 1]) and _is_flag(text[position]):

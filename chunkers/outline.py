@@ -152,9 +152,10 @@ def _day(date: str) -> str:
 def heading_title(text: str, block: Block) -> str:
     """A heading's text on one line, without the marks of Markdown, AsciiDoc, Org and underlines."""
     title = text[block.start : block.end].strip()
-    mark = _MARK.match(title) if title[:1] in _OPENS else None
-    if mark:
-        title = title[mark.end() :]
+    if title[:1] in _OPENS:
+        mark = _MARK.match(title)
+        if mark:
+            title = title[mark.end() :]
     if title[-1:] in _CLOSES:
         title = _CLOSING.sub("", title)
     return " ".join(title.split())

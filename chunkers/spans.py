@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, make_dataclass
+from typing import cast
 
 from chunkers import graphemes
 
@@ -32,6 +33,20 @@ class Span:
     """The span's own cap, where its level has one; else the chunker's holds."""
     target_tokens: int | None = None
     """The size this span was cut for, where that is not the chunker's."""
+
+
+_Draft = make_dataclass(
+    "_Draft", [field.name for field in fields(Span)], slots=True, eq=False, repr=False
+)
+
+
+def new_span(
+    start: int, end: int, context: str, heading_path: tuple[str, ...], overlap_chars: int
+) -> Span:
+    """A span of the smallest chunks, in a third of the time (`lineage.records.new_block`)."""
+    draft = _Draft(start, end, 0, "", None, context, heading_path, overlap_chars, None, None)
+    draft.__class__ = Span
+    return cast(Span, draft)
 
 
 def trim(text: str, start: int, end: int) -> tuple[int, int]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
@@ -61,8 +59,9 @@ class StructureChunker(BaseChunker):
         text = document.text
         index = BlockIndex(text, document.blocks, tokens)
         root = sections(index)
-        for region in regions(root, index, tokens, contexts, self.room, self.target):
-            if region.size + contexts.fit(region.around)[1] <= self.target:
+        target = self.target
+        for region in regions(root, index, tokens, contexts, self.room, target):
+            if region.size + contexts.fit(region.around)[1] <= target:
                 yield Part(region.start, region.end, region.around, path=region.section.path)
             else:
                 yield from self.divided(document, index, tokens, contexts, region)
@@ -128,19 +127,14 @@ def regions(
     region, and its subsections follow, small neighbours together up to the target. A text before
     the first subsection that is little more than the heading goes with that subsection.
     """
-
-    starts = index.starts
-
-    @functools.cache
-    def before(position: int) -> int:
-        # Sections begin and end where blocks begin, for the most part.
-        i = bisect_left(starts, position)
-        if i < len(starts) and starts[i] == position:
-            return index.sizes[i]
-        return tokens.index(position)
+    # Sections begin and end where blocks begin, for the most part.
+    before = dict(zip(index.starts, index.sizes, strict=True))
 
     def size(start: int, end: int) -> int:
-        return before(end) - before(start)
+        for position in (start, end):
+            if position not in before:
+                before[position] = tokens.index(position)
+        return before[end] - before[start]
 
     def region(
         section: Section, first: int, last: int, start: int, end: int, around: Titles

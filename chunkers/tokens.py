@@ -324,20 +324,18 @@ class TokenMap:
     def _count(self, start: int, end: int) -> int:
         if end - start <= _SHORT or self._surrogates:
             return self._counter.count(self.text[start:end])
-        head_end = start if self._clean(start) else self._safe.first(self.text, start, end)
+        text, safe = self.text, self._safe
+        # At a safe point a cut changes no token on either side.
+        head_end = start if safe.is_safe(text, start) else safe.first(text, start, end)
         if head_end is None:
-            return len(self._counter.encode(self.text[start:end]))
-        head = self._counter.count(self.text[start:head_end]) if head_end > start else 0
-        tail_start = end if self._clean(end) else self._safe.last(self.text, head_end, end)
+            return len(self._counter.encode(text[start:end]))
+        head = self._counter.count(text[start:head_end]) if head_end > start else 0
+        tail_start = end if safe.is_safe(text, end) else safe.last(text, head_end, end)
         if tail_start is None:
-            return head + self._counter.count(self.text[head_end:end])
-        tail = self._counter.count(self.text[tail_start:end]) if tail_start < end else 0
+            return head + self._counter.count(text[head_end:end])
+        tail = self._counter.count(text[tail_start:end]) if tail_start < end else 0
         middle = bisect_right(self._view, tail_start) - bisect_right(self._view, head_end)
         return head + middle + tail
-
-    def _clean(self, position: int) -> bool:
-        """Whether a cut at `position` changes no token on either side."""
-        return self._safe.is_safe(self.text, position)
 
     def count_joined(self, prefix: str, start: int, end: int) -> int:
         """Exactly the tokens of `prefix + text[start:end]`."""

@@ -104,4 +104,8 @@ def complete(
 
 def encodable(text: str) -> str:
     """`text` with lone surrogates replaced one for one, so that offsets stay the same."""
-    return _SURROGATE.sub("\ufffd", text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return _SURROGATE.sub("\ufffd", text)
+    return text
