@@ -134,6 +134,8 @@ class Document:
     acl_as_of: datetime | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     parser: ParserInfo | None = None
+    warnings: Sequence[str] = ()
+    """What the parser could not read as it stands: damage it repaired, parts it left out."""
     error: ErrorInfo | None = None
     run_id: str = ""
     written_at: datetime | None = None

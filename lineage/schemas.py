@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from lineage.errors import SchemaVersionError
 
-DOCUMENTS_VERSION = "1.0"
+DOCUMENTS_VERSION = "1.1"
 CHUNKS_VERSION = "1.1"
 
 _names = pa.list_(pa.string())
@@ -112,6 +112,7 @@ DOCUMENTS = pa.schema(
         ("acl_as_of", _time),
         ("labels", _labels),
         ("parser", PARSER),
+        ("warnings", _names),
         ("error", ERROR),
         ("run_id", pa.string()),
         ("written_at", _time),

@@ -21,6 +21,7 @@ STEPS = {
     "manifest-write": "a finished batch is recorded",
     "manifest-drop": "the record of a committed batch is removed",
     "table-create": "an empty table is made",
+    "table-widen": "a table of an older minor version gets the columns that it lacks",
     "commit": "a batch becomes visible",
     "rebuild": "a sink is prepared for being filled anew",
     "sink-delete": "documents leave a sink",

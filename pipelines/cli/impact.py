@@ -65,6 +65,7 @@ def _print(value: dict[str, Any], limit: int) -> None:
             ),
             ("sha256", origin["sha256"]),
             ("parser", f"{parser['name']} {parser['version']}" if parser else None),
+            ("warnings", "; ".join(origin["warnings"]) or None),
             ("rights", f"{origin['acl']['state']}, from {origin['acl']['origin'] or 'nowhere'}"),
             ("labels", origin["labels"]),
         ],

@@ -18,6 +18,10 @@ from pipelines.cli.output import emit_json, excerpt, print_entries, print_pairs
 @click.option(
     "--limit", type=click.IntRange(min=1), metavar="N", default=100, help="Most rows shown [100]."
 )
+@click.option(
+    "--warnings", is_flag=True,
+    help="List instead what was read with warnings: repaired, or not all of it readable.",
+)  # fmt: skip
 @click.option("--replay", is_flag=True, help="Try all rejected documents again.")
 @common_options
 def command(
@@ -25,12 +29,22 @@ def command(
     error_class: str | None,
     source: str | None,
     limit: int,
+    warnings: bool,
     replay: bool,
     as_json: bool,
 ) -> int:
     """List the documents of CONFIG that are rejected now, and why."""
-    from pipelines.queries.rejects import rejects
+    from pipelines.queries.rejects import rejects, warned
 
+    if warnings:
+        if replay or error_class:
+            raise click.UsageError("--warnings goes with --source and --limit only")
+        told = warned(open_config(config), source=source)
+        if as_json:
+            emit_json(told)
+        else:
+            _print_warned(told["warned"], limit)
+        return 0
     if replay and (error_class or source):
         raise click.UsageError("--replay tries all rejects again; leave --class and --source")
     value = rejects(open_config(config), error_class=error_class, source=source)
@@ -56,6 +70,18 @@ def _print(value: dict[str, Any], limit: int) -> None:
         return
     print_entries("rejects", [_entry(each) for each in found[:limit]])
     print_pairs("", [("in all", len(found)), ("by class", value["by_class"])])
+
+
+def _print_warned(found: list[dict[str, Any]], limit: int) -> None:
+    if not found:
+        click.echo("No document was read with warnings.")
+        return
+    entries = [
+        (f"{each['parser']['name']}: {each['source_uri']}", "; ".join(each["warnings"]))
+        for each in found[:limit]
+    ]
+    print_entries("read with warnings", entries)
+    print_pairs("", [("in all", len(found))])
 
 
 def _entry(each: dict[str, Any]) -> tuple[str, str]:

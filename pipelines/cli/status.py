@@ -42,6 +42,7 @@ def _print(value: dict[str, Any]) -> None:
             ("by access", documents["by_acl"]),
             ("last change", documents["by_op"]),
             ("rejected", documents["rejected_by_class"]),
+            ("with warnings", documents["warned"]),
             ("table", f"version {documents['version']}, commit {documents['seq']}"),
         ],
     )

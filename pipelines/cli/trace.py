@@ -141,6 +141,7 @@ def _print(value: dict[str, Any]) -> None:
         "made by",
         [
             ("parser", f"{parser.get('name')} {parser.get('version')}"),
+            ("warnings", "; ".join(value["warnings"]) or None),
             ("chunker", f"{chunker['name']} {chunker['version']}"),
             ("rule", f"{rule}, strategy {value['strategy']}"),
             ("parameters", chunker["parameters"] or chunker["parameters_hash"]),

@@ -16,6 +16,9 @@ from pipelines.ingest.sources.base import Listed
 from pipelines.ingest.work import ParseOutcome
 
 _SMALL = pa.schema([DOCUMENTS.field(name) for name in SMALL_COLUMNS])
+_WARNINGS = 20
+"""Warnings to keep of a document."""
+_WARNING_CHARS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ def upsert_row(
         "source_encoding": outcome.source_encoding,
         "bom_bytes": outcome.bom_bytes,
         "parser": _parser(outcome),
+        "warnings": _warnings(outcome),
     }
 
 
@@ -162,6 +166,14 @@ def _parser(outcome: ParseOutcome) -> dict[str, str] | None:
     if info is None:
         return None
     return {"name": info.name, "version": info.version, "options_hash": info.options_hash}
+
+
+def _warnings(outcome: ParseOutcome) -> list[str] | None:
+    """What the parser warned of, bounded: a damaged file may have thousands of one kind."""
+    told = [text[:_WARNING_CHARS] for text in outcome.warnings]
+    if len(told) > _WARNINGS:
+        told[_WARNINGS - 1 :] = [f"and {len(told) - _WARNINGS + 1} more"]
+    return told or None
 
 
 def small_table(rows: Sequence[dict[str, Any]]) -> pa.Table:

@@ -16,7 +16,7 @@ from pipelines.tables.reading import scan
 
 _VERSION = (
     "seq", "op", "content_seq", "source_version", "content_sha256", "size_bytes",
-    "source_modified_at", "parser", "acl", "labels", "error", "run_id", "written_at",
+    "source_modified_at", "parser", "warnings", "acl", "labels", "error", "run_id", "written_at",
 )  # fmt: skip
 _HEADER = ("seq", "op", "chunk_count", "token_count", "lineage", "acl", "error", "written_at")
 _DID = {

@@ -102,6 +102,7 @@ def _upstream(config: Config, document: dict[str, Any]) -> dict[str, Any]:
         "parser": {"name": parser["name"], "version": parser["version"]}
         if parser.get("name")
         else None,
+        "warnings": document["warnings"] or [],
         "acl": {"state": acl.state, "origin": acl.origin, "as_of": document["acl_as_of"]},
         "labels": document["labels"],
     }
@@ -112,7 +113,8 @@ def _version(row: dict[str, Any]) -> dict[str, Any]:
         "seq": row["seq"], "op": row["op"], "content_seq": row["content_seq"],
         "version": row["source_version"], "sha256": row["content_sha256"],
         "size_bytes": row["size_bytes"], "modified_at": row["source_modified_at"],
-        "parser": row["parser"], "acl": row["acl"], "error": row["error"],
+        "parser": row["parser"], "warnings": row["warnings"] or [], "acl": row["acl"],
+        "error": row["error"],
         "run_id": row["run_id"], "written_at": row["written_at"],
     }  # fmt: skip
 

@@ -55,6 +55,24 @@ def rejects(
     return {"rejects": found, "by_class": dict(counts.most_common())}
 
 
+def warned(config: Config, *, source: str | None = None) -> dict[str, Any]:
+    """`warned`: one entry per document that was read, and of which the parser warned.
+
+    Raises:
+        ConfigError: an unknown source, or a lake that was never ingested into.
+    """
+    if source is not None:
+        config.source(source)
+    columns = ("document_id", "source", "source_uri", "data_type", "size_bytes", "content_seq",
+               "parser", "warnings", "run_id", "written_at")  # fmt: skip
+    documents = known_documents(require_documents(config), columns)
+    told = documents.filter(
+        pc.and_(pc.is_valid(documents["warnings"]), pc.is_valid(documents["content_seq"]))
+    )
+    found = [row for row in told.select(columns).to_pylist() if source in (None, row["source"])]
+    return {"warned": sorted(found, key=lambda row: row["source_uri"])}
+
+
 def _entry(document: dict[str, Any], row: dict[str, Any], strategy: str | None) -> dict[str, Any]:
     error = row["error"] or {}
     return {

@@ -31,7 +31,7 @@ def status(config: Config) -> dict[str, Any]:
 
 def _documents(config: Config, lake: Lake) -> dict[str, Any]:
     table = lake.documents
-    columns = ["source", "op", "content_seq", "data_type", "acl", "error"]
+    columns = ["source", "op", "content_seq", "data_type", "acl", "warnings", "error"]
     rows = newest_documents(table, columns)
     live = rows.filter(pc.not_equal(rows["op"], "delete"))
     rejected = live.filter(pc.equal(live["op"], "reject"))
@@ -42,6 +42,10 @@ def _documents(config: Config, lake: Lake) -> dict[str, Any]:
         "current": live.num_rows,
         "deleted": rows.num_rows - live.num_rows,
         "rejected": rejected.num_rows,
+        "warned": pc.sum(
+            pc.and_(pc.is_valid(live["warnings"]), pc.is_valid(live["content_seq"]))
+        ).as_py()
+        or 0,
         "by_op": _count(rows["op"]),
         "by_source": _count(live["source"]),
         "by_data_type": _count(live.filter(pc.is_valid(live["content_seq"]))["data_type"]),

@@ -20,8 +20,9 @@ def trace(config: Config, chunk_id: str, strategy: str | None = None) -> dict[st
 
     `source.bytes` are the bytes of the source file that the text is, half-open, where it is
     such; `places` the pages, boxes (points from the top left corner) and locators that it stands
-    at; `chunker.parameters` are given where the configuration still has the rule that made it;
-    `history` has every run that touched it, and `passage` its text between what is around it.
+    at; `warnings` what the parser warned of when it read the document; `chunker.parameters` are
+    given where the configuration still has the rule that made it; `history` has every run that
+    touched it, and `passage` its text between what is around it.
     `checks` says whether the promises hold for this chunk right now: its text is the span of the
     document's text, it is within its cap, and its rights are the document's.
 
@@ -78,6 +79,7 @@ def trace(config: Config, chunk_id: str, strategy: str | None = None) -> dict[st
                         "source_encoding", "bom_bytes")
         } | {"seq": lineage.get("document_seq"), "content_seq": lineage.get("content_seq")},
         "parser": lineage.get("parser"),
+        "warnings": document["warnings"] or [],
         "chunker": {
             "name": lineage.get("chunker"),
             "version": lineage.get("chunker_version"),

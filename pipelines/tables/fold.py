@@ -268,6 +268,7 @@ def replace_files(
     from deltalake.exceptions import CommitFailedError
     from deltalake.transaction import AddAction, CommitProperties, RemoveAction, Transaction
 
+    table.create()
     now = int(time.time() * 1000)
     actions: list[Any] = [
         RemoveAction(file.path, False, now, file.size_bytes, {}) for file in files

@@ -81,7 +81,7 @@ class ChunkTable(Table):
         names = list(self.schema.names if columns is None else columns)
         for place, wanted in by_file(content_places(self, contents, op="chunk"), contents):
             yield from (
-                conform(rows.select(names), self.schema)
+                conform(rows, self.schema, names).select(names)
                 for rows in read_rows(self.folder, place, names, wanted, op="chunk")
             )
 

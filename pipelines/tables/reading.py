@@ -48,21 +48,28 @@ def scan(
             continue
         if seqs is not None and (file.max_seq < seqs[0] or file.min_seq > seqs[1]):
             continue
-        rows = conform(_read_small(table.folder, file, columns), table.schema)
+        rows = conform(_read_small(table.folder, file, columns), table.schema, columns)
         if after_seq is not None and file.min_seq <= after_seq:
             rows = rows.filter(pc.greater(rows["seq"], after_seq))
         yield rows
 
 
-def conform(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """`rows` with the types of `schema`: parts of an older minor version lack fields of structs,
-    and those are null."""
-    for place, field in enumerate(rows.schema):
-        known = schema.get_field_index(field.name)
-        if known >= 0 and field.type != schema.field(known).type:
-            wanted = schema.field(known)
-            rows = rows.set_column(place, wanted, rows[field.name].cast(wanted.type))
-    return rows
+def conform(rows: pa.Table, schema: pa.Schema, columns: Sequence[str]) -> pa.Table:
+    """`rows` with `columns` first, as `schema` has them, and then what else there is.
+
+    Parts of an older minor version lack columns, and fields of structs: those are null.
+    """
+    known = set(schema.names)
+    found = {}
+    for name in columns:
+        if name not in rows.column_names:
+            if name in known:
+                found[name] = pa.nulls(rows.num_rows, schema.field(name).type)
+        elif name in known and rows.schema.field(name).type != schema.field(name).type:
+            found[name] = rows[name].cast(schema.field(name).type)
+        else:
+            found[name] = rows[name]
+    return pa.table(found | {n: rows[n] for n in rows.column_names if n not in found})
 
 
 def _read_small(folder: Storage, file: File, columns: Sequence[str]) -> pa.Table:

@@ -145,8 +145,10 @@ class Table:
         return tuple(sorted((File(*row) for row in rows), key=lambda f: (f.min_seq, f.path)))
 
     def create(self) -> None:
-        """Create the empty table unless it exists."""
+        """Create the empty table unless it exists; one of an older minor version gets the columns
+        that it lacks, so that readers of the table see them."""
         if self.exists:
+            self._widen()
             return
         from deltalake import DeltaTable
 
@@ -162,6 +164,34 @@ class Table:
                 raise_if_key_not_exists=False,
             )
         self.refresh()
+
+    def _widen(self) -> None:
+        from deltalake import Schema
+        from deltalake.exceptions import CommitFailedError
+
+        if not self._is_older():
+            return
+        # The version last: whoever is stopped in between leaves an older one, which is widened
+        # again to the same.
+        try:
+            with step("table-widen"):
+                self.opened().alter.add_columns(list(Schema.from_arrow(self.schema).fields))
+                self.opened().alter.set_table_properties(
+                    {_VERSION_KEY: self._schema_version}, raise_if_not_exists=False
+                )
+        except CommitFailedError as error:
+            self.refresh()
+            if self._is_older():
+                raise CommitConflict(
+                    f"another writer committed to table {self.name!r} while it was given the "
+                    f"columns of schema version {self._schema_version} ({error}); nothing else "
+                    "changed, run the command again"
+                ) from error
+        self.refresh()
+
+    def _is_older(self) -> bool:
+        written = self.opened().metadata().configuration[_VERSION_KEY]
+        return _numbers(written) < _numbers(self._schema_version)
 
     def begin(
         self, consumer: str, position: int, run_id: str, *, after: int | None = None
@@ -313,6 +343,10 @@ class Table:
 
     def _version(self) -> int:
         return self.opened().version()
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
 
 
 def _number(consumer: str) -> int:

@@ -20,7 +20,7 @@ SELECT
   s.document_id, s.pipeline, s.source, s.source_uri, s.seq, s.content_seq, s.op,
   s.source_version, s.content_sha256, s.size_bytes, s.source_modified_at, s.media_type,
   s.data_type, s.language, s.title, c.text, s.text_is_source, s.source_encoding, s.bom_bytes,
-  c.blocks, s.acl, s.acl_as_of, s.labels, s.parser, s.error, s.run_id, s.written_at
+  c.blocks, s.acl, s.acl_as_of, s.labels, s.parser, s.warnings, s.error, s.run_id, s.written_at
 FROM state s
 LEFT JOIN {log} c
   ON c.document_id = s.document_id AND c.seq = s.content_seq AND c.op = 'upsert'

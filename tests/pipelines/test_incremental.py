@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from click.testing import CliRunner
+
+from lineage import Acl
+from pipelines.cli.main import cli
+from pipelines.ingest.plan import Action
+from pipelines.ingest.rows import RowStamp, upsert_row
+from pipelines.ingest.sources.base import Listed
+from pipelines.ingest.work import ParseOutcome
 
 PROSE = "# Leave\n\nEveryone has thirty days. They are agreed on with the team.\n\n" * 8
 
@@ -171,3 +182,55 @@ def test_damage_that_a_parser_repairs_is_told(project: Any) -> None:
     assert (code, value["stages"]["ingest"]["warned"]) == (0, 1)
     assert "1 document was read, with warnings" in told
     assert "cut.pdf: " in told
+
+
+def test_what_a_parser_warned_of_can_be_asked_later(project: Any) -> None:
+    whole = (Path(__file__).parents[2] / "samples/people/parental-leave-policy.pdf").read_bytes()
+    project.write("whole.pdf", whole)
+    cut = project.write("cut.pdf", whole[: len(whole) // 2])
+    config = str(project.config_path)
+    project.run()
+    rows = project.documents()
+    (warning,) = rows["cut.pdf"]["warnings"]
+    assert rows["whole.pdf"]["warnings"] is None
+
+    def answer(*arguments: str) -> Any:
+        result = CliRunner().invoke(cli, [arguments[0], config, *arguments[1:], "--json"])
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout)
+
+    (told,) = answer("rejects", "--warnings")["warned"]
+    assert (told["source_uri"], told["warnings"]) == (cut.as_uri(), [warning])
+    assert answer("status")["documents"]["warned"] == 1
+    impact = answer("impact", str(cut))
+    assert impact["from"]["warnings"] == impact["versions"][0]["warnings"] == [warning]
+    chunk = next(c for c in project.chunks() if c["lineage"]["source_uri"] == cut.as_uri())
+    assert answer("trace", chunk["chunk_id"])["warnings"] == [warning]
+    for arguments in (["rejects", config, "--warnings"], ["trace", config, chunk["chunk_id"]],
+                      ["impact", config, str(cut)]):  # fmt: skip
+        assert warning in CliRunner().invoke(cli, arguments).output
+
+    # It goes with the content that it was about, not with the row that brought it.
+    project.settings["sources"] = [{"name": "docs", "uri": "docs", "acl": {"default": "unknown"}}]
+    project.ingest()
+    row = project.documents()["cut.pdf"]
+    assert (row["op"], row["warnings"]) == ("acl", [warning])
+    cut.write_bytes(whole)
+    project.ingest()
+    assert project.documents()["cut.pdf"]["warnings"] is None
+    cut.write_bytes(b"%PDF-1.4 nothing more")
+    project.ingest()
+    row = project.documents()["cut.pdf"]
+    assert (row["op"], row["warnings"]) == ("reject", None)
+    assert answer("rejects", "--warnings") == {"warned": []}
+
+
+def test_thousands_of_warnings_are_counted(project: Any) -> None:
+    outcome = ParseOutcome(warnings=tuple(f"sheet {n} is gone" for n in range(3000)))
+    listed = Listed("a", "file:///a", "1", None, None, Acl())
+    row = upsert_row(
+        Action("fetch", "s", "id", listed, None), outcome, "0", 1,
+        RowStamp("p", 1, "run", datetime.now(UTC)),
+    )  # fmt: skip
+    assert len(row["warnings"]) == 20
+    assert row["warnings"][-1] == "and 2981 more"

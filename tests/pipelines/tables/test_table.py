@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pyarrow as pa
@@ -8,7 +9,8 @@ from table_tools import commit, row, written
 
 from lineage import CommitConflict, SchemaVersionError, TerminalError
 from lineage.schemas import DOCUMENTS
-from pipelines.tables import Lake, Table, newest_documents, read_documents
+from pipelines.tables import Lake, PartWriter, Table, newest_documents, read_documents
+from pipelines.tables.fold import fold
 from pipelines.tables.reading import scan
 from pipelines.tables.views import current_documents_sql
 
@@ -150,3 +152,79 @@ def test_the_sql_view_is_the_reader(table: Table, tmp_path: Path) -> None:
     expected = read_documents(str(tmp_path / "lake"), columns).to_pylist()
     assert sorted(rows.to_pylist(), key=str) == sorted(expected, key=str)
     assert [r["document_id"] for r in expected] == ["a", "c"]
+
+
+def older(table: Table) -> Table:
+    """The documents table as schema version 1.0 had it."""
+    schema = pa.schema([field for field in DOCUMENTS if field.name != "warnings"])
+    return Table("documents", table.folder, table.manifests.folder, schema, "1.0")
+
+
+def commit_older(table: Table, *rows: dict[str, object]) -> None:
+    batch = table.begin("c", table.seq + 1, "run")
+    writer = PartWriter(table.folder, table.part_path(batch, "0"), table.schema)
+    values = [{**row, "seq": batch.seq} for row in rows]
+    writer.write(pa.Table.from_pylist(values, schema=table.schema))
+    part = writer.close()
+    assert part is not None
+    batch = dataclasses.replace(batch, parts=(part,))
+    table.manifests.write(batch)
+    table.commit(batch)
+
+
+def test_a_table_of_an_older_minor_version_is_read_and_gets_its_columns_with_a_commit(
+    table: Table, tmp_path: Path
+) -> None:
+    from deltalake import DeltaTable
+
+    lake = str(tmp_path / "lake")
+    commit_older(older(table), row("a", 1), row("b", 1))
+    names = ["document_id", "warnings", "text"]
+    assert [r["warnings"] for r in read_documents(lake, names).to_pylist()] == [None, None]
+    assert "warnings" not in DeltaTable(table.folder.uri).schema().to_arrow().names
+    commit(table, [row("b", 2, warnings=["cut short"])])
+    delta = DeltaTable(table.folder.uri)
+    assert delta.metadata().configuration["gristmill.schema"] == "1.1"
+    log = delta.to_pyarrow_table().to_pylist()
+    told = {(r["document_id"], r["seq"]): r["warnings"] for r in log}
+    assert told == {("a", 1): None, ("b", 1): None, ("b", 2): ["cut short"]}
+    assert [r["warnings"] for r in read_documents(lake, names).to_pylist()] == [None, ["cut short"]]
+    version = table.version
+    commit(table, [row("c", 3)])
+    assert table.version == version + 1
+
+    # Who has not been upgraded goes on beside it.
+    commit_older(older(table), row("d", 4))
+    assert read_documents(lake, names)["document_id"].to_pylist() == ["a", "b", "c", "d"]
+    assert fold(Lake(lake).documents, 4) is not None
+    assert read_documents(lake, names)["warnings"].to_pylist() == [None, ["cut short"], None, None]
+
+
+def test_widening_that_was_stopped_half_way_is_finished_by_the_next_commit(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from deltalake.table import TableAlterer
+
+    commit_older(older(table), row("a", 1))
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TableAlterer, "set_table_properties", stop)
+        with pytest.raises(KeyboardInterrupt):
+            commit(table, [row("b", 2)])
+    table.refresh()
+    assert table.seq == 1
+    commit(table, [row("b", 2, warnings=["cut short"])])
+    assert newest_documents(table, ["warnings"])["warnings"].to_pylist() == [None, ["cut short"]]
+
+
+def test_two_that_widen_at_once(table: Table) -> None:
+    commit_older(older(table), row("a", 1))
+    other = Lake(table.folder.uri.removesuffix("/documents")).documents
+    assert (table.seq, other.seq) == (1, 1)
+    commit(other, [row("b", 2)])
+    table.create()
+    commit(table, [row("c", 3)])
+    assert newest_documents(table, ["op"]).num_rows == 3
