@@ -20,6 +20,7 @@ from chunkers.suggest import unknown
 from lineage.acl import Acl
 from lineage.errors import ConfigError
 from lineage.ids import fingerprint
+from pipelines.config_place import ConfigPlace
 
 DEFAULT_ENCODING = "o200k_base"
 DEFAULT_MAX_TOKENS = 512
@@ -81,6 +82,8 @@ class SourceConfig:
     records: RecordsConfig | None = None
     apart: tuple[str, ...] = ()
     """Paths below `uri` where this pipeline keeps its own tables: nothing there is a document."""
+    place: ConfigPlace = field(default=ConfigPlace("sources[]"), compare=False, repr=False)
+    """Where it stands in the configuration, for messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,8 @@ class EmbedderConfig:
     tokens_per_minute: int = 350_000
     requests_per_minute: int = 2_100
     api_version: str = "2024-10-21"
+    place: ConfigPlace = field(default=ConfigPlace("embedder"), compare=False, repr=False)
+    """Where it stands in the configuration, for messages."""
 
     def fingerprint(self) -> str:
         """Changes when the same text may get another vector; found out without loading a model.
@@ -162,6 +167,8 @@ class SinkConfig:
     options: Mapping[str, Any] = field(default_factory=dict)
     embedder: EmbedderConfig | None = None
     """What makes the vectors of the chunks; null for a sink without vectors."""
+    place: ConfigPlace = field(default=ConfigPlace("sinks[]"), compare=False, repr=False)
+    """Where it stands in the configuration, for messages."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ def read_embedder(file: YamlFile, top: Section, folder: Path) -> EmbedderConfig 
         if model.startswith((".", "/", "~")) or Path(resolve(model, folder)).is_dir():
             model = resolve(str(Path(model).expanduser()), folder)
         threads = section.number("threads", 1, example="1", low=1, high=256, whole=True)
-        return EmbedderConfig(kind, model, threads=threads)
+        return EmbedderConfig(kind, model, threads=threads, place=file.place(("embedder",)))
     section = Section(file, ("embedder",), value, _AZURE, example=_EXAMPLE)
     model = section.text("model", example="text-embedding-3-small")
     endpoint = section.text("endpoint", example="https://NAME.openai.azure.com")
@@ -63,6 +63,7 @@ def read_embedder(file: YamlFile, top: Section, folder: Path) -> EmbedderConfig 
             "requests_per_minute", 2_100, example="2100", low=1, high=10**9, whole=True
         ),
         api_version=section.text("api_version", "2024-10-21", example='"2024-10-21"'),
+        place=file.place(("embedder",)),
     )
 
 

@@ -312,6 +312,7 @@ def _sink(
         strategy=strategy,
         options=dict(options),
         embedder=embedder if embeds else None,
+        place=file.place(path),
     )
 
 

@@ -48,6 +48,7 @@ def read_source(file: YamlFile, path: KeyPath, value: object, folder: Path) -> S
         labels=section.text_map("labels", example="{owner: hr}"),
         parser=_parser(section),
         records=_records(file, section),
+        place=file.place(path),
     )
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from lineage.errors import ConfigError
+from pipelines.config_place import ConfigPlace
 
 KeyPath = tuple[str | int, ...]
 """Where a value stands: mapping keys and list positions from the top."""
@@ -57,6 +58,16 @@ class YamlFile:
         line = f", line {self.lines[place]}" if place in self.lines else ""
         key = f"{dotted(path)}: " if path else ""
         return ConfigError(f"{self.path}{line}: {key}{message}")
+
+    def place(self, path: KeyPath) -> ConfigPlace:
+        """Where the mapping at `path` stands, for messages about what it leads to."""
+        depth = len(path)
+        lines = {
+            str(each[depth]) if len(each) > depth else "": line
+            for each, line in self.lines.items()
+            if each[:depth] == path and len(each) <= depth + 1
+        }
+        return ConfigPlace(dotted(path), str(self.path), lines)
 
 
 def dotted(path: KeyPath) -> str:

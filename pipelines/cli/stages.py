@@ -106,6 +106,11 @@ def run_stages(
     started = time.monotonic()
     give_memory_back()
     check_lake(config, stages, write=True)
+    if "load" in stages:
+        with with_extra("load"):
+            from pipelines.load.sink import check_sinks
+
+            check_sinks(config)
     done: dict[str, Any] = {}
     took: dict[str, float] = {}
     events = RunEvents(config, options)

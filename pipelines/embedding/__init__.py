@@ -11,6 +11,7 @@ and never downloaded.
 
 from pipelines.embedding.base import Embedder as Embedder
 from pipelines.embedding.onnx import OnnxEmbedder as OnnxEmbedder
+from pipelines.embedding.open import check_configured as check_configured
 from pipelines.embedding.open import open_cached as open_cached
 from pipelines.embedding.open import open_configured as open_configured
 from pipelines.embedding.open import open_embedder as open_embedder

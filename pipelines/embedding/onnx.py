@@ -137,6 +137,14 @@ class OnnxEmbedder:
             )
         return _POOLINGS[chosen[0]]
 
+    def check(self) -> None:
+        """Make sure that the folder has a model, without loading it.
+
+        Raises:
+            ConfigError: it has none.
+        """
+        self._file()
+
     @functools.cached_property
     def _model(self) -> _Model:
         file = self._file()

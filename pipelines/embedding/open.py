@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lineage.errors import ConfigError
+from pipelines.config_place import located
 from pipelines.embedding.base import Embedder
 
 if TYPE_CHECKING:
@@ -64,6 +65,28 @@ def open_configured(config: EmbedderConfig) -> Embedder:
             api_version=config.api_version,
         )
     return open_embedder(config.model, threads=config.threads)
+
+
+def check_configured(config: EmbedderConfig, *, load: bool) -> None:
+    """Make sure that a local model is there, before anything is done that needs it.
+
+    Args:
+        config: what is configured; nothing is asked of a service.
+        load: load a model that is known by its name, since only then it shows whether it is here;
+            for the folder of a model a look is enough.
+
+    Raises:
+        ConfigError: there is no such model.
+        MissingExtra: with `load`, when the extra `embeddings` is not installed.
+    """
+    from pipelines.embedding.onnx import OnnxEmbedder
+
+    embedder = open_configured(config)
+    with located(config.place.at("model")):
+        if isinstance(embedder, OnnxEmbedder):
+            embedder.check()
+        elif load and config.kind == "onnx":
+            embedder.dimensions  # noqa: B018 - it is found out by loading the model
 
 
 def open_cached(config: EmbedderConfig, lake: str) -> CachingEmbedder:

@@ -213,6 +213,11 @@ def plan_source(
         listed=len(seen), known=len(known.index), missing=len(missing), complete=problem is None
     )
     notes = [f"source {source!r}: {problem}; deletions are held back"] if problem else []
+    if not seen and not count["forgotten"] and not known.index and not problem:
+        notes.append(
+            f"source {source!r} lists no document: nothing is there, or `include` and `exclude` "
+            "leave nothing"
+        )
     if count["forgotten"]:
         notes.append(
             f"source {source!r} lists {count['forgotten']} documents that were forgotten; they "

@@ -153,6 +153,9 @@ def run(config: Config, options: RunOptions) -> IngestSummary:
                 sources.seq = batch.seq
             done.append(batch)
             left = left[len(members) :]
+    if not table.exists and not left:
+        # Sources without a document are a state of the lake as well: the next stage finds it.
+        table.create()
     return _summary(config, table, sources, done, notes, stopped, left)
 
 

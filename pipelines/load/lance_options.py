@@ -44,7 +44,8 @@ def read_options(config: SinkConfig) -> dict[str, Any]:
     for key in config.options:
         if key not in OPTIONS:
             raise ConfigError(
-                f"sink {config.name!r}: unknown option {key!r}{nearest(key, list(OPTIONS))}; "
+                f"{config.place.at('options')}: unknown option {key!r}"
+                f"{nearest(key, list(OPTIONS))}; "
                 f"a sink of kind lancedb knows {', '.join(OPTIONS)}"
             )
     values = {key: default for key, (_, default, _) in OPTIONS.items()} | dict(config.options)
@@ -54,7 +55,7 @@ def read_options(config: SinkConfig) -> dict[str, Any]:
         if not isinstance(value, kind) or (choices is not None and value not in choices):
             known = f"; known are {', '.join(choices)}" if choices else ""
             raise ConfigError(
-                f"sink {config.name!r}: option {key!r} ({meaning}) cannot be {value!r}{known}; "
+                f"{config.place.at('options')}: {key!r} ({meaning}) cannot be {value!r}{known}; "
                 f"the default is {default!r}"
             )
     return values

@@ -7,7 +7,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from lineage import Acl, ConfigError, Principal, TerminalError
 from lineage.schemas import CHUNKS
+from pipelines.config_place import ConfigPlace
 from pipelines.load import lease, position
 from pipelines.load.access import literal, permitted
 from pipelines.load.fusion import fuse
@@ -73,6 +74,7 @@ class LanceSink:
     options: Mapping[str, Any]
     origin: str
     embedder: EmbedderConfig | None = None
+    place: ConfigPlace = field(default_factory=lambda: ConfigPlace("sinks[]"))
     _table: Table | None = None
     _opened: Embedder | None = None
 
@@ -85,12 +87,13 @@ class LanceSink:
         """
         if "://" in config.uri and not config.uri.startswith("file://"):
             raise ConfigError(
-                f"sink {config.name!r}: uri {config.uri!r} is not a local folder, and a lancedb "
+                f"{config.place.at('uri')}: {config.uri!r} is not a local folder, and a lancedb "
                 "index has to be in one: its lease and its position need a file system. "
                 "Write for example `uri: .gristmill/index`"
             )
         folder = Path(config.uri.removeprefix("file://"))
-        return cls(config.name, folder, read_options(config), origin, config.embedder)
+        options = read_options(config)
+        return cls(config.name, folder, options, origin, config.embedder, place=config.place)
 
     @property
     def schema(self) -> pa.Schema:
@@ -120,10 +123,21 @@ class LanceSink:
         """See `Sink.position`; reads one small file and a folder listing."""
         return position.read(self.folder, origin=self.origin, options=self._layout)
 
+    def check(self) -> None:
+        """See `Sink.check`."""
+        if self.folder.exists() and not self.folder.is_dir():
+            raise ConfigError(
+                f"{self.place.at('uri')}: {str(self.folder)!r} is a file, where an index has a "
+                "folder; name another one, for example `uri: .gristmill/index`"
+            )
+        if self.embedder is not None:
+            from pipelines.embedding import check_configured
+
+            check_configured(self.embedder, load=not self.folder.exists())
+
     def lease(self) -> AbstractContextManager[LeaseLike]:
         """See `Sink.lease`."""
-        if self.folder.exists() and not self.folder.is_dir():
-            raise ConfigError(f"sink {self.name!r}: {self.folder} is a file, not a folder")
+        self.check()
         return lease.hold(self.folder / "_lease.json")
 
     def document_ids(self) -> Iterator[str]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
-    from pipelines.config import SinkConfig
+    from pipelines.config import Config, SinkConfig
 
 ENTRY_POINTS = "gristmill.sinks"
 
@@ -120,7 +120,12 @@ def _plain(value: Any) -> Any:
 
 
 class Sink(Protocol):
-    """A place that chunks are loaded into. Constructors do no I/O."""
+    """A place that chunks are loaded into. Constructors do no I/O.
+
+    A sink may also have a method `check()`, which is called before anything of a run begins. It
+    takes a quick look and raises `ConfigError`, beginning with `config.place.at(KEY)`, when the
+    sink cannot be loaded into as configured.
+    """
 
     def position(self) -> int | None:
         """The `seq` of the chunk table that has been applied in full.
@@ -195,10 +200,22 @@ def open_sink(config: SinkConfig, origin: str = "") -> Sink:
                 factory = cast(SinkFactory, point.load())
     if factory is None:
         raise ConfigError(
-            f"sink {config.name!r}: unknown kind {config.kind!r}"
+            f"{config.place.at('kind')}: unknown kind {config.kind!r}"
             f"{nearest(config.kind, kinds())}; known are {', '.join(kinds())}"
         )
     return factory(config, origin)
+
+
+def check_sinks(config: Config) -> None:
+    """Make sure that what is configured can be loaded into, as far as a look tells.
+
+    Raises:
+        ConfigError: a sink's settings are wrong, or something else is in its place.
+    """
+    for sink in config.sinks:
+        check = getattr(open_sink(sink), "check", None)
+        if check is not None:
+            check()
 
 
 def nearest(word: str, known: Sequence[str]) -> str:

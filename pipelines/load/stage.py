@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from lineage import ConfigError
 from pipelines.budget import Meter, usage_value
-from pipelines.load.sink import LeaseLike, Sink, open_sink
+from pipelines.load.sink import LeaseLike, Sink, check_sinks, open_sink
 from pipelines.usage import Ledger
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def run(config: Config, options: RunOptions) -> LoadSummary:
         TerminalError: the chunk table is damaged.
     """
     # All of them are looked at before anything is written.
+    check_sinks(config)
     targets = [(sink, _table(config, sink)) for sink in config.sinks]
     opened = [(sink, table, open_sink(sink, table.identity)) for sink, table in targets]
     done = [_load(config, *each, options) for each in opened]

@@ -20,6 +20,7 @@ from chunkers.shape import Shape
 from lineage import ConfigError
 from pipelines.budget import BudgetExceeded, Meter, usage_value
 from pipelines.config import Config, StrategyConfig
+from pipelines.config_place import located
 from pipelines.facts import document_facts, source_roots
 from pipelines.options import RunOptions
 from pipelines.shapes import read_shapes
@@ -89,8 +90,12 @@ def _run_strategy(
             config, strategy, documents, chunks, position, retry_rejects=options.retry_rejects
         )
     if up_to_date and not actions:
+        if not chunks.exists:
+            # No documents at all: whoever loads finds a table without chunks.
+            chunks.create()
         return StrategySummary({}, 0, chunks.version, {}, notes=tuple(notes))
-    _prepare(strategy, actions)
+    with located(f"{config.path}: the policy of strategy {strategy.name!r}"):
+        _prepare(strategy, actions)
     options.progress.stage(f"transform {strategy.name}", len(actions))
     done: list[Batch] = []
     stopped = None

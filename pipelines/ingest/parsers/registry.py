@@ -12,6 +12,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import cast
 
+from chunkers.suggest import unknown
 from lineage import ConfigError, MissingExtra, ParserInfo
 from pipelines.ingest.parsers.base import ParseError, Parser
 
@@ -96,6 +97,31 @@ def load(name: str) -> Parser:
     raise ConfigError(f"no parser is called {name!r}; known are {', '.join(known)}")
 
 
+def check_choice(choice: Mapping[str, str] | str) -> None:
+    """Make sure that a source's choice of parsers can be met, before any document is read.
+
+    Raises:
+        ConfigError: it names a parser or a format that does not exist, or a parser for a format
+            that it does not read.
+    """
+    if isinstance(choice, str):
+        if choice not in BUILT_IN:
+            load(choice)
+        return
+    for format, name in choice.items():
+        if family(format) not in DEFAULTS and family(format) not in registry():
+            raise ConfigError(unknown("format", format, sorted(registry())))
+        _check_reads(name, family(format))
+
+
+def _check_reads(name: str, format: str) -> None:
+    formats = BUILT_IN[name][1] if name in BUILT_IN else load(name).formats
+    if format not in formats:
+        raise ConfigError(
+            f"parser {name!r} does not read {format!r}; it reads {', '.join(sorted(formats))}"
+        )
+
+
 def choose(format: str, choice: Mapping[str, str] | str | None = None) -> Parser:
     """The parser for `format`.
 
@@ -122,11 +148,7 @@ def choose(format: str, choice: Mapping[str, str] | str | None = None) -> Parser
         elif choice:
             asked = choice.get(format) or choice.get(base)
             if asked is not None:
-                if base not in load(asked).formats:
-                    raise ConfigError(
-                        f"parser {asked!r} does not read {base!r}; it reads "
-                        f"{', '.join(sorted(load(asked).formats))}"
-                    )
+                _check_reads(asked, base)
                 name = asked
         if name is None:
             raise ParseError("unsupported", f"no parser reads the format {format!r}")

@@ -53,9 +53,12 @@ class AdlsAcls:
     promise to move with an access list.
     """
 
-    def __init__(self, address: ContainerAddress, where: str, settings: AdlsRights) -> None:
+    def __init__(
+        self, address: ContainerAddress, where: str, settings: AdlsRights, key: str = "acl"
+    ) -> None:
         self._address = address
         self._where = where
+        self._key = key
         self._settings = settings
         self._client = connect(address, where)
         self._folders: dict[str, PathAcl | str] = {}
@@ -75,7 +78,7 @@ class AdlsAcls:
         except AzureError as error:
             if getattr(error, "status_code", None) in (400, 405, 409):
                 raise ConfigError(
-                    f"{self._where.removesuffix('.uri')}.acl: `from: adls` needs an account with "
+                    f"{self._key}: `from: adls` needs an account with "
                     f"hierarchical namespace, and {self._address.uri!r} answers "
                     f"{error_code(error) or getattr(error, 'status_code', '')} when asked for an "
                     "access list; take `from` out, or name another account"

@@ -16,6 +16,7 @@ from typing import Any
 
 from lineage.acl import Acl
 from lineage.errors import ConfigError
+from pipelines.config_place import ConfigPlace
 from pipelines.ingest.sources import acls, keys, sidecars
 from pipelines.ingest.sources.adls import FIRST_WINDOW, WINDOW, AdlsAcls, AdlsRights
 from pipelines.ingest.sources.azure_client import (
@@ -54,6 +55,8 @@ class AzureSource:
     labels: Mapping[str, str] = field(default_factory=dict)
     adls: AdlsRights | None = None
     """With it, rights come from the lake's own access lists, and from nowhere else."""
+    place: ConfigPlace = field(default=ConfigPlace("sources[]"), compare=False, repr=False)
+    """Where it stands in the configuration, for messages."""
 
     def __post_init__(self) -> None:
         ContainerAddress.parse(self.uri, self._where)
@@ -79,7 +82,7 @@ class AzureSource:
 
     @property
     def _where(self) -> str:
-        return f"sources[{self.name}].uri"
+        return self.place.at("uri")
 
     @property
     def _address(self) -> ContainerAddress:
@@ -140,7 +143,7 @@ class AzureSource:
                 "lists (acl: {from: adls}): %s",
                 self._where, len(sidecar_files), ", ".join(list(sidecar_files)[:3]),
             )  # fmt: skip
-        lists = AdlsAcls(self._address, self._where, settings)
+        lists = AdlsAcls(self._address, self._where, settings, self.place.at("acl"))
         lists.check()
         cut = len(self._address.prefix)
         keyed = ((blob, keys.exact_key(blob.name[cut:])) for blob in blobs)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from lineage.acl import Acl
 from lineage.errors import ConfigError
+from pipelines.config_place import ConfigPlace
 from pipelines.ingest.sources import keys
 from pipelines.ingest.sources.base import (
     MAX_DOCUMENT_BYTES,
@@ -39,6 +40,8 @@ class LocalSource:
     globs: Globs = field(default_factory=Globs)
     default: Acl | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    place: ConfigPlace = field(default=ConfigPlace("sources[]"), compare=False, repr=False)
+    """Where it stands in the configuration, for messages."""
 
     def list(self, known: Mapping[str, Acl] | None = None) -> Iterator[Listed]:
         """See `Source.list`; `known` is not needed here."""
@@ -66,7 +69,7 @@ class LocalSource:
             os.close(descriptor)
 
     def _check_root(self) -> None:
-        where = f"sources[{self.name}].uri"
+        where = self.place.at("uri")
         root = keys.printable(self.root)
         try:
             mode = os.stat(self.root).st_mode

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from lineage.errors import ConfigError
 from pipelines.config import RecordsConfig, SourceConfig
+from pipelines.config_place import located
 from pipelines.ingest.sources import keys
 from pipelines.ingest.sources.base import Source
 from pipelines.ingest.sources.globs import Globs
@@ -23,7 +24,8 @@ def open_source(config: SourceConfig) -> Source:
     """The source that `config` describes. Nothing is opened or asked yet.
 
     Raises:
-        ConfigError: no kind of source has this URI, or its form is wrong.
+        ConfigError: no kind of source has this URI, or its form is wrong; or its choice of
+            parsers is.
     """
     scheme = urlsplit(config.uri).scheme if "://" in config.uri else "file"
     common: dict[str, Any] = {
@@ -33,7 +35,13 @@ def open_source(config: SourceConfig) -> Source:
         ),
         "default": config.acl,
         "labels": dict(config.labels),
+        "place": config.place,
     }
+    if config.parser is not None:
+        from pipelines.ingest.parsers.registry import check_choice
+
+        with located(config.place.at("parser")):
+            check_choice(config.parser)
     if scheme in ("file", *AZURE_SCHEMES):
         if config.records is not None or config.uri.lower().endswith(TABLE_SUFFIXES):
             from pipelines.ingest.sources.records import RecordsSource
@@ -81,7 +89,7 @@ def _from_entry_point(scheme: str, config: SourceConfig) -> Source:
             return source
     others = "".join(f", {name}://" for name in sorted(found.names))
     raise ConfigError(
-        f"sources[{config.name}].uri: {config.uri!r} has the unknown scheme {scheme!r}; use a "
+        f"{config.place.at('uri')}: {config.uri!r} has the unknown scheme {scheme!r}; use a "
         f"local folder, az://container/path, "
         f"abfss://container@account.dfs.core.windows.net/path{others}, or a table of records"
     )

@@ -14,6 +14,7 @@ from lineage.errors import ConfigError
 from pipelines.ingest.sources import keys
 from pipelines.ingest.sources.base import SourceUnavailable
 from pipelines.ingest.sources.globs import Globs
+from pipelines.ingest.sources.record_tables import UnusableTable
 
 _LOG = logging.getLogger(__name__)
 TABLE_SUFFIXES = (".parquet", ".jsonl", ".ndjson", ".csv", ".tsv")
@@ -95,14 +96,17 @@ def reading(file: TableFile, where: str) -> Iterator[None]:
     """Tell a table that cannot be read, or that somebody writes to meanwhile, as what it is.
 
     Raises:
+        ConfigError: the file is not of its format.
         SourceUnavailable: rows may be missing, so none may be taken for deleted.
     """
     try:
         yield
     except OSError as error:
         raise unreadable(file.path, where, error) from error
-    except ConfigError:
+    except ConfigError as error:
         _check_unmoved(file, where)
+        if isinstance(error, UnusableTable):
+            raise ConfigError(f"{where}: {error}") from error
         raise
     _check_unmoved(file, where)
 

@@ -7,8 +7,8 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lineage.errors import ConfigError
 from pipelines.ingest.sources.record_rows import Place, Row
+from pipelines.ingest.sources.record_tables import UnusableTable
 
 _BATCH_ROWS = 256
 _BATCHES_KEPT = 8
@@ -56,7 +56,7 @@ class ParquetTable:
     def _unreadable(self, error: Exception) -> Exception:
         if isinstance(error, PermissionError):
             return error
-        return ConfigError(
+        return UnusableTable(
             f"the table {self._name!r} cannot be read as Parquet: {error}; write it again"
         )
 

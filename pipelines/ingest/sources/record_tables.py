@@ -27,18 +27,22 @@ class Table(Protocol):
         """The columns of every row; null where each row says for itself what it has.
 
         Raises:
-            ConfigError: the file as a whole is not of its format.
+            UnusableTable: the file as a whole is not of its format.
         """
 
     def rows(self, columns: Sequence[str]) -> Iterator[Row]:
         """All rows in order, at least with `columns`; those a row lacks are not in its values.
 
         Raises:
-            ConfigError: the file as a whole is not of its format.
+            UnusableTable: the file as a whole is not of its format.
         """
 
     def row(self, place: Place, columns: Sequence[str]) -> Mapping[str, Any] | None:
         """The values of the row at `place`, null where no row can be read there now."""
+
+
+class UnusableTable(ConfigError):
+    """A file as a whole is not of its format."""
 
 
 def open_table(path: str, name: str) -> Table:
@@ -52,7 +56,7 @@ def open_table(path: str, name: str) -> Table:
         return JsonLines(path)
     if suffix in ("csv", "tsv"):
         return Delimited(path, name, "\t" if suffix == "tsv" else None)
-    raise ConfigError(
+    raise UnusableTable(
         f"{name!r} is no table of records; supported are .parquet, .jsonl, .ndjson, .csv and .tsv"
     )
 
@@ -156,7 +160,7 @@ class Delimited:
         return self._header
 
     def _unusable(self, why: str) -> ConfigError:
-        return ConfigError(
+        return UnusableTable(
             f"the table {self._name!r} {why}; its first row names the columns, each once"
         )
 

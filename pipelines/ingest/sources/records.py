@@ -20,6 +20,7 @@ import numpy as np
 from lineage.acl import Acl
 from lineage.errors import ConfigError, GristmillError
 from pipelines.config import RecordsConfig
+from pipelines.config_place import ConfigPlace
 from pipelines.ingest.sources import acls, keys, record_rows
 from pipelines.ingest.sources.base import Fetched, FetchError, Listed, too_large
 from pipelines.ingest.sources.globs import Globs
@@ -49,6 +50,8 @@ class RecordsSource:
     globs: Globs = field(default_factory=Globs)
     default: Acl | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    place: ConfigPlace = field(default=ConfigPlace("sources[]"), compare=False, repr=False)
+    """Where it stands in the configuration, for messages."""
 
     def list(self, known: Mapping[str, Acl] | None = None) -> Iterator[Listed]:
         """See `Source.list`; a row that cannot be a document is listed with a problem."""
@@ -58,8 +61,8 @@ class RecordsSource:
         state: list[TableFile] = []
         for file in self._files():
             state.append(file)
-            table = open_table(file.path, file.name)
             with reading(file, self._where):
+                table = open_table(file.path, file.name)
                 header = table.header()
                 self._check_columns(file, header)
                 for row in table.rows(columns):
@@ -106,7 +109,7 @@ class RecordsSource:
 
     @property
     def _where(self) -> str:
-        return f"sources[{self.name}].uri"
+        return self.place.at("uri")
 
     @property
     def _identity(self) -> object:
@@ -143,7 +146,7 @@ class RecordsSource:
             if header is not None and column not in header:
                 shown = ", ".join(header[:12]) + (" …" if len(header) > 12 else "")
                 raise ConfigError(
-                    f"sources[{self.name}].records: the table {file.name!r} has no column "
+                    f"{self.place.at('records')}: the table {file.name!r} has no column "
                     f"{column!r}; it has {shown}. Name the right one, for example "
                     "`records: {key: id, text: body}`"
                 )

@@ -267,7 +267,7 @@ def test_strategy_without_chunks_is_named(world: World) -> None:
         ),
         (
             SinkConfig("s", "lancedb", "/x", options={"language": "Klingon"}),
-            "option 'language' .* cannot be 'Klingon'; known are Arabic",
+            "options: 'language' .* cannot be 'Klingon'; known are Arabic",
         ),
         (SinkConfig("s", "lancedb", "/x", options={"stem": "yes"}), "cannot be 'yes'"),
     ],

@@ -118,7 +118,7 @@ def test_an_account_may_stand_in_the_uri(azurite: Any, container: Any) -> None:
     ["az://", "az:///path", "abfss://c@/path", "az://c/p?sv=2021&sig=secret", "az://@host/x"],
 )
 def test_uris_that_name_no_container(uri: str) -> None:
-    with pytest.raises(ConfigError, match=r"sources\[docs\]\.uri: .* names no container") as caught:
+    with pytest.raises(ConfigError, match=r"sources\[\]\.uri: .* names no container") as caught:
         AzureSource("docs", uri)
     assert "secret" not in str(caught.value)
 

@@ -160,7 +160,7 @@ def test_a_container_that_is_not_there(azurite: Any, waits: list[float]) -> None
     error = trouble(AzureSource("docs", "az://no-such-container/path"))
     assert isinstance(error, ConfigError)
     assert str(error) == (
-        "sources[docs].uri: 'az://no-such-container/path': the account has no container "
+        "sources[].uri: 'az://no-such-container/path': the account has no container "
         "'no-such-container'; create it, or correct the name"
     )
     assert waits == []
