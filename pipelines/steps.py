@@ -29,6 +29,7 @@ STEPS = {
     "sink-replace": "chunks are replaced in a sink",
     "sink-optimize": "a sink's small files are joined",
     "sink-index": "a sink's indexes are brought up to date",
+    "sink-record": "it is recorded which run has loaded what",
     "sink-position": "a sink's position moves",
     "fold": "history is replaced by what is still needed of it",
     "sweep": "a file that nothing refers to is removed",

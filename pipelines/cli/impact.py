@@ -108,9 +108,17 @@ def _print(value: dict[str, Any], limit: int) -> None:
             )
     print_table(
         "sinks",
-        ["sink", "kind", "strategy", "up to date", "uri"],
+        ["sink", "kind", "strategy", "up to date", "by run", "loaded", "uri"],
         [
-            [name, sink["kind"], sink["strategy"], sink["up_to_date"], sink["uri"]]
+            [
+                name,
+                sink["kind"],
+                sink["strategy"],
+                sink["up_to_date"],
+                sink["run_id"],
+                sink["loaded_at"],
+                sink["uri"],
+            ]
             for name, sink in value["sinks"].items()
         ],
     )

@@ -124,20 +124,23 @@ class LanceSink:
         return position.read(self.folder, origin=self.origin, options=self._layout)
 
     def check(self) -> None:
-        """See `Sink.check`."""
-        if self.folder.exists() and not self.folder.is_dir():
-            raise ConfigError(
-                f"{self.place.at('uri')}: {str(self.folder)!r} is a file, where an index has a "
-                "folder; name another one, for example `uri: .gristmill/index`"
-            )
+        """See `Sink`: the folder, and the model."""
+        self._check_folder()
         if self.embedder is not None:
             from pipelines.embedding import check_configured
 
             check_configured(self.embedder, load=not self.folder.exists())
 
+    def _check_folder(self) -> None:
+        if self.folder.exists() and not self.folder.is_dir():
+            raise ConfigError(
+                f"{self.place.at('uri')}: {str(self.folder)!r} is a file, where an index has a "
+                "folder; name another one, for example `uri: .gristmill/index`"
+            )
+
     def lease(self) -> AbstractContextManager[LeaseLike]:
         """See `Sink.lease`."""
-        self.check()
+        self._check_folder()
         return lease.hold(self.folder / "_lease.json")
 
     def document_ids(self) -> Iterator[str]:

@@ -118,12 +118,15 @@ def _catch_up(
 ) -> LoadSummary:
     from pipelines.beam import ProgressHandle, lend
     from pipelines.load.pipeline import Target
+    from pipelines.upkeep import loads
     from pipelines.upkeep.sinks import remember
 
     position = sink.position()
     goal = table.seq
     if position == goal:
         return LoadSummary(version=goal)
+    # Where the log does not go back so far, everything is applied as if from the beginning.
+    known = position if _follows(table, position) else None
     plan = _plan(table, sink, position)
     options.progress.stage(f"load {sink_config.name}", plan.documents)
     vectors = None
@@ -144,6 +147,7 @@ def _catch_up(
     stopped = vectors.stopped if vectors else None
     if not stopped:
         lease.check()
+        loads.record(config.lake, sink_config.name, options.run_id, table.identity, known, goal)
         sink.commit(goal)
         remember(config.lake, sink_config)
     if vectors is not None:
@@ -162,12 +166,17 @@ def _catch_up(
 def _plan(table: ChunkTable, sink: Sink, position: int | None) -> Plan:
     from pipelines.load.plan import COLUMNS, make_plan
 
-    if position is not None and table.horizon <= position <= table.seq:
+    if _follows(table, position):
         return make_plan(table.headers(position).select(COLUMNS))
     if position is None or position > table.seq:
         sink.begin_rebuild()
     # Otherwise the log does not go back so far as to tell what was deleted since.
     return make_plan(table.headers().select(COLUMNS), frozenset(sink.document_ids()))
+
+
+def _follows(table: ChunkTable, position: int | None) -> bool:
+    """Whether the table's log tells all that has happened since `position`."""
+    return position is not None and table.horizon <= position <= table.seq
 
 
 def _apply(

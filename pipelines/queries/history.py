@@ -5,6 +5,8 @@ Folding a table (`gristmill compact`) forgets rows that newer ones have made voi
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +15,7 @@ import pyarrow.compute as pc
 from lineage import Acl
 from pipelines.tables import Lake, Table
 from pipelines.tables.reading import scan
+from pipelines.upkeep import loads
 
 _VERSION = (
     "seq", "op", "content_seq", "source_version", "content_sha256", "size_bytes",
@@ -51,15 +54,19 @@ def chunk_commits(lake: Lake, strategy: str, document_id: str, chunk_id: str) ->
     return [row["seq"] for row in rows if row["chunk_id"] == chunk_id]
 
 
-def runs_of_chunk(lake: Lake, strategy: str, chunk: dict[str, Any]) -> list[dict[str, Any]]:
+def runs_of_chunk(
+    lake: Lake, strategy: str, chunk: dict[str, Any], sinks: Sequence[str] = ()
+) -> list[dict[str, Any]]:
     """Every run that made this chunk what it is: `stage`, `run_id`, `at`, `seq`, `did`.
 
     Ingest runs that read the content it came from, or changed its rights or source version since;
-    transform runs that wrote it, or passed changed rights on to it.
+    transform runs that wrote it, or passed changed rights on to it; load runs that put that into
+    a sink, named by `sink` (null for the others).
     """
     document_id, lineage = chunk["document_id"], chunk["lineage"] or {}
     wrote = chunk_commits(lake, strategy, document_id, chunk["chunk_id"])
     found = []
+    table = lake.chunks(strategy).identity
     heads = [head for head in headers(lake, strategy, document_id) if head["seq"] >= wrote[0]]
     contents = {
         (head["lineage"] or {}).get("content_seq") for head in heads if head["seq"] in wrote
@@ -75,6 +82,9 @@ def runs_of_chunk(lake: Lake, strategy: str, chunk: dict[str, Any]) -> list[dict
             found.append(_run("transform", run_id, head, "kept it" if again else "made it"))
         elif head["op"] == "acl":
             found.append(_run("transform", run_id, head, "passed rights or labels on"))
+        else:
+            continue
+        found += _loads(lake, sinks, table, head, made=head["seq"] in wrote)
     return sorted(found, key=lambda run: (run["at"], run["stage"], run["seq"]))
 
 
@@ -82,8 +92,21 @@ def _run(stage: str, run_id: str | None, row: dict[str, Any], did: str) -> dict[
     acl = Acl.from_dict(row["acl"])
     return {
         "stage": stage, "run_id": run_id, "at": row["written_at"], "seq": row["seq"], "did": did,
-        "acl": acl.fingerprint,
+        "acl": acl.fingerprint, "sink": None,
     }  # fmt: skip
+
+
+def _loads(
+    lake: Lake, sinks: Sequence[str], table: str, head: dict[str, Any], *, made: bool
+) -> Iterator[dict[str, Any]]:
+    """The loads that brought what a header says into the strategy's sinks."""
+    for sink in sinks:
+        done = loads.of_commits(loads.of(lake.storage.uri, sink), table, [head["seq"]])
+        for number, load in enumerate(done[head["seq"]]):
+            what = "loaded it into" if made else "set rights or labels in"
+            did = f"{what} {sink}{' again' if number else ''}"
+            at = datetime.fromisoformat(load.at)
+            yield _run("load", load.run_id, head, did) | {"at": at, "sink": sink}
 
 
 def _rows(table: Table, document_id: str, columns: tuple[str, ...]) -> list[dict[str, Any]]:

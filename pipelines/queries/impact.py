@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from pipelines.queries.find import (
 )
 from pipelines.queries.status import sink_status
 from pipelines.tables import Lake
+from pipelines.upkeep import loads
 
 
 def impact(config: Config, target: str) -> dict[str, Any]:
@@ -166,11 +168,16 @@ def _sinks(config: Config, lake: Lake, document: dict[str, Any]) -> dict[str, di
         heads = history.headers(lake, sink.strategy, document["document_id"])
         at = sink_status(lake, sink)
         newest = heads[-1]["seq"] if heads else 0
+        done = loads.of(config.lake, sink.name) if newest else []
+        by = loads.of_commits(done, lake.chunks(sink.strategy).identity, [newest] if done else [])
+        last = by[newest][-1] if by.get(newest) else None
         result[sink.name] = {
             "kind": sink.kind,
             "uri": sink.uri,
             "strategy": sink.strategy,
             "position": at["position"],
             "up_to_date": (at["position"] or 0) >= newest > 0,
+            "run_id": last.run_id if last else None,
+            "loaded_at": datetime.fromisoformat(last.at) if last else None,
         }
     return result

@@ -46,6 +46,8 @@ def trace(config: Config, chunk_id: str, strategy: str | None = None) -> dict[st
     if policy.needs_shape and document["content_seq"] is not None:
         contents = {chunk["document_id"]: document["content_seq"]}
         shape = read_shapes(lake.documents, contents).get(chunk["document_id"])
+    sinks = [sink for sink in config.sinks if sink.strategy == name]
+    history = runs_of_chunk(lake, name, chunk, [sink.name for sink in sinks])
     return {
         "chunk_id": chunk["chunk_id"],
         "strategy": name,
@@ -94,13 +96,13 @@ def trace(config: Config, chunk_id: str, strategy: str | None = None) -> dict[st
         "runs": {
             "ingest": lineage.get("ingest_run_id"),
             "transform": lineage.get("transform_run_id"),
+            "load": {run["sink"]: run["run_id"] for run in history if run["stage"] == "load"},
             "written_at": chunk["written_at"],
         },
-        "history": runs_of_chunk(lake, name, chunk),
+        "history": history,
         "sinks": {
             sink.name: (sink_status(lake, sink)["position"] or 0) >= chunk["seq"]
-            for sink in config.sinks
-            if sink.strategy == name
+            for sink in sinks
         },
         "passage": None if text is None else passage(text, chunk["start"], chunk["end"]),
         "checks": {

@@ -9,8 +9,9 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 
-from pipelines.config import Config, SinkConfig
+from pipelines.config import Config, EmbedderConfig, SinkConfig
 from pipelines.storage import Storage
+from pipelines.upkeep import loads
 
 _FOLDER = "_sinks"
 
@@ -19,6 +20,9 @@ def remember(lake: str, sink: SinkConfig) -> None:
     """Record where a sink is; nothing in its configuration is secret."""
     folder = Storage.from_uri(lake) / _FOLDER
     value = asdict(sink) | {"options": dict(sink.options)}
+    # Where it was configured is of no use once it no longer is.
+    for part in (value, value["embedder"] or {}):
+        part.pop("place", None)
     data = json.dumps(value, indent=1, sort_keys=True).encode()
     name = f"{_file(sink.name)}.json"
     try:
@@ -30,7 +34,8 @@ def remember(lake: str, sink: SinkConfig) -> None:
 
 
 def forget_sink(lake: str, name: str) -> None:
-    """Remove the record of a sink."""
+    """Remove the record of a sink, and of its loads."""
+    loads.forget(lake, name)
     (Storage.from_uri(lake) / _FOLDER).delete(f"{_file(name)}.json")
 
 
@@ -44,7 +49,10 @@ def _all(lake: str) -> Iterator[SinkConfig]:
     folder = Storage.from_uri(lake) / _FOLDER
     for name in folder.list():
         if name.endswith(".json") and not name.startswith("."):
-            yield SinkConfig(**json.loads(folder.read_bytes(name)))
+            value = json.loads(folder.read_bytes(name))
+            if value.get("embedder"):
+                value["embedder"] = EmbedderConfig(**value["embedder"])
+            yield SinkConfig(**value)
 
 
 def _file(name: str) -> str:

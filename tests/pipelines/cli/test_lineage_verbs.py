@@ -115,7 +115,12 @@ def test_trace_knows_the_parameters_and_the_sinks(config: Path, made: Path) -> N
     assert [(run["stage"], run["did"]) for run in value["history"]] == [
         ("ingest", "read the content"),
         ("transform", "made it"),
+        ("load", "loaded it into index"),
     ]
+    runs = {run["stage"]: run["run_id"] for run in value["history"]}
+    assert value["runs"]["load"] == {"index": runs["load"]}
+    assert len(set(runs.values())) == 1  # `gristmill run` is one run of all stages
+    assert runs["load"] in run("trace", config, value["chunk_id"]).stdout
 
 
 def test_every_run_that_touched_a_chunk(project: Any) -> None:
@@ -134,12 +139,15 @@ def test_every_run_that_touched_a_chunk(project: Any) -> None:
     assert [(run["stage"], run["did"]) for run in value["history"]] == [
         ("ingest", "read the content"),
         ("transform", "made it"),
+        ("load", "loaded it into index"),
         ("ingest", "changed rights or labels"),
         ("transform", "passed rights or labels on"),
+        ("load", "set rights or labels in index"),
         ("ingest", "read the content"),
         ("transform", "kept it"),
+        ("load", "loaded it into index"),
     ]
-    assert len({run["run_id"] for run in value["history"]}) == 6
+    assert len({run["run_id"] for run in value["history"]}) == 9
 
     impact = answer("impact", config, "a.txt")
     assert [row["op"] for row in impact["versions"]] == ["upsert", "acl", "upsert"]
@@ -149,6 +157,7 @@ def test_every_run_that_touched_a_chunk(project: Any) -> None:
     assert len(strategy["chunks"]) == len(project.chunks())
     assert strategy["up_to_date"]
     assert impact["sinks"]["index"]["up_to_date"]
+    assert impact["sinks"]["index"]["run_id"] == value["history"][-1]["run_id"]
     assert set(impact["runs"]) <= {run["run_id"] for run in value["history"]}
 
     # What has not been passed on yet is said to be behind.
@@ -160,6 +169,51 @@ def test_every_run_that_touched_a_chunk(project: Any) -> None:
     behind = answer("impact", config, impact["uri"])
     assert behind["strategies"]["default"]["up_to_date"]
     assert not behind["sinks"]["index"]["up_to_date"]
+    assert behind["sinks"]["index"]["run_id"] is None
+
+
+def test_an_index_that_is_built_anew_was_loaded_by_the_run_that_did_it(project: Any) -> None:
+    project.write("a.txt", "Some words.")
+    project.run()
+    chunk = project.chunks()[0]["chunk_id"]
+    (project.root / "state/index/_position.json").unlink()
+    project.write("b.txt", "Other words.")
+    project.run()
+    before, after = (
+        run for run in answer("trace", project.config_path, chunk)["history"]
+        if run["stage"] == "load"
+    )  # fmt: skip
+    assert (before["did"], after["did"]) == ("loaded it into index", "loaded it into index again")
+    assert before["run_id"] != after["run_id"]
+
+
+def test_a_load_that_dies_before_its_position_moves_is_told_with_the_one_that_follows(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipelines import steps
+    from pipelines.upkeep import loads
+
+    project.write("a.txt", "Some words.")
+    project.ingest()
+    project.transform()
+
+    def crash(name: str, moment: str) -> None:
+        if (name, moment) == ("sink-position", "before"):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(steps, "hook", crash)
+        with pytest.raises(KeyboardInterrupt):
+            project.load()
+    project.load()
+    lake = project.config.lake
+    assert [(load.after, load.to) for load in loads.of(lake, "index")] == [(None, 1), (None, 1)]
+    assert project.load().documents == 0
+    assert len(loads.of(lake, "index")) == 2
+    for number in range(loads.MOST + 5):
+        loads.record(lake, "other", f"run-{number}", "table", number, number + 1)
+    kept = loads.of(lake, "other")
+    assert (len(kept), kept[-1].to) == (loads.MOST, loads.MOST + 5)
 
 
 def test_impact_of_a_document_that_is_gone(project: Any) -> None:

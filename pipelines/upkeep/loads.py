@@ -1,0 +1,83 @@
+"""Which run loaded which commits into a sink, remembered in the lake: one small file for a sink.
+
+A chunk needs no row of its own for that. Its document's rows carry the number of their commit in
+the chunk table, and every load brings a sink from one such number to another.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+from pipelines.steps import step
+from pipelines.storage import Storage
+
+_FOLDER = ("_sinks", "loads")
+MOST = 1000
+"""Loads to remember of a sink; the oldest are dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A load that applied the commits after `after` up to `to` to a sink."""
+
+    run_id: str
+    at: str
+    """When it was done, in ISO 8601."""
+    origin: str
+    """The chunk table, as `Table.identity` names it."""
+    after: int | None
+    """Null for one that filled the sink from the beginning."""
+    to: int
+
+    def covers(self, seq: int) -> bool:
+        """Whether it applied commit `seq`."""
+        return (self.after or 0) < seq <= self.to
+
+
+def record(lake: str, sink: str, run_id: str, origin: str, after: int | None, to: int) -> None:
+    """Record a load that has applied everything up to `to`; whoever calls has the sink's lease.
+
+    It is called before the sink's own position moves: what is recorded is in the sink, and a load
+    that dies in between is done once more by the next, which is recorded as well.
+    """
+    load = Load(run_id, datetime.now(UTC).isoformat(), origin, after, to)
+    kept = [*of(lake, sink), load][-MOST:]
+    with step("sink-record"):
+        folder = _folder(lake)
+        folder.write_bytes(_file(sink), json.dumps([asdict(each) for each in kept]).encode())
+
+
+def of(lake: str, sink: str) -> list[Load]:
+    """The loads of a sink, oldest first; those of before they were recorded are not there."""
+    try:
+        data = _folder(lake).read_bytes(_file(sink))
+    except FileNotFoundError:
+        return []
+    return [Load(**value) for value in json.loads(data)]
+
+
+def of_commits(loads: Sequence[Load], origin: str, seqs: Iterable[int]) -> dict[int, list[Load]]:
+    """Of each commit of the chunk table `origin`, the loads that applied it, oldest first."""
+    own = [load for load in loads if load.origin == origin]
+    return {seq: [load for load in own if load.covers(seq)] for seq in seqs}
+
+
+def forget(lake: str, sink: str) -> None:
+    """Remove what is remembered of a sink that was dropped."""
+    _folder(lake).delete(_file(sink))
+
+
+def _folder(lake: str) -> Storage:
+    folder = Storage.from_uri(lake)
+    for name in _FOLDER:
+        folder = folder / name
+    return folder
+
+
+def _file(sink: str) -> str:
+    from urllib.parse import quote
+
+    return f"{quote(sink, safe='')}.json"
