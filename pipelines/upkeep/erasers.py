@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.config import Config
+from pipelines.facts import document_key, source_roots
 from pipelines.steps import step
 from pipelines.storage import Storage
 
@@ -138,7 +139,7 @@ def erase_reports(config: Config, trace: Trace) -> Iterator[Outcome]:
 
 
 def erase_mlflow(config: Config, trace: Trace) -> Iterator[Outcome]:
-    """Artifacts of the experiment's runs that hold a piece of it."""
+    """Artifacts and tags of the experiment's runs that hold a piece of it."""
     if config.mlflow is None:
         return
     place = f"MLflow experiment {config.mlflow.experiment!r}"
@@ -146,21 +147,27 @@ def erase_mlflow(config: Config, trace: Trace) -> Iterator[Outcome]:
     if database != config.mlflow.tracking_uri and not Path(database).exists():
         return
     try:
-        removed, kept = _mlflow_artifacts(config, trace.needles())
+        removed, kept = _erase_from_mlflow(config, trace.needles())
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         yield Outcome(place, False, f"not reachable ({type(error).__name__}: {reason})")
         return
-    yield Outcome(place, True, f"{removed} artifacts removed")
+    yield Outcome(place, True, f"{removed} artifacts and tags removed")
     for name in kept:
         yield Outcome(f"{place}, {name}", False, "holds a piece of it and cannot be removed here")
 
 
 def name_outside_files(config: Config, trace: Trace) -> Iterator[Outcome]:
-    """Evidence files that the configuration names: a person wrote them, and a person edits them."""
-    needles = trace.needles()
-    for value in _paths(config.raw):
-        path = (config.path.parent / value).expanduser()
+    """Evidence files that the configuration names: a person wrote them, and a person edits them.
+
+    They may name the document by its key within its source, which is too common a text to look for
+    anywhere else.
+    """
+    roots = source_roots(config.sources).values()
+    keys = {document_key(uri, root) for uri in trace.uris for root in roots}
+    needles = [*trace.needles(), *(json.dumps(key).encode() for key in sorted(keys))]
+    named = [(config.path.parent / value).expanduser() for value in _paths(config.raw)]
+    for path in dict.fromkeys([*map(Path, config.evaluation.evidence), *named]):
         try:
             holds = path.is_file() and path.stat().st_size <= _LARGEST_FILE and path != config.path
             if holds and _holds(path.read_bytes(), needles):
@@ -220,8 +227,8 @@ def _paths(value: Any) -> Iterator[str]:
             yield from _paths(item)
 
 
-def _mlflow_artifacts(config: Config, needles: Sequence[bytes]) -> tuple[int, list[str]]:
-    """How many artifacts were removed, and the names of those that could not be."""
+def _erase_from_mlflow(config: Config, needles: Sequence[bytes]) -> tuple[int, list[str]]:
+    """How many artifacts and tags were removed, and the names of what could not be."""
     import os
     import tempfile
 
@@ -241,6 +248,17 @@ def _mlflow_artifacts(config: Config, needles: Sequence[bytes]) -> tuple[int, li
     while experiment is not None:
         runs = client.search_runs([experiment.experiment_id], run_view_type=3, page_token=token)
         for run in runs:
+            for tag, value in run.data.tags.items():
+                if _holds(value.encode(), needles):
+                    with step("erase"):
+                        client.delete_tag(run.info.run_id, tag)
+                    removed += 1
+            # MLflow never changes a parameter: the run has to go, with `mlflow gc` after it.
+            kept += [
+                f"parameter {name} of run {run.info.run_id}"
+                for name, value in run.data.params.items()
+                if _holds(value.encode(), needles)
+            ]
             repository = get_artifact_repository(run.info.artifact_uri)
             for path in list(_artifact_paths(repository, None)):
                 with tempfile.TemporaryDirectory() as folder:

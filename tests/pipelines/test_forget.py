@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -209,3 +210,73 @@ def test_the_verb_says_what_is_left(project: Any, monkeypatch: pytest.MonkeyPatc
     assert leaks(project.root) == []
     back = CliRunner().invoke(cli, ["forget", path, identifier[:12], "--restore"])
     assert back.exit_code == 0
+
+
+def test_what_mlflow_keeps_of_it_goes_and_what_cannot_is_named(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    (project.root / "state").mkdir()
+    uri = f"sqlite:///{project.root}/state/mlflow.db"
+    project.settings["mlflow"] = {"tracking_uri": uri, "experiment": "test"}
+    project.write("secret.md", TEXT)
+    project.write("a.md", "# a\n\nWords of document a.")
+    project.ingest()
+    client = MlflowClient(tracking_uri=uri)
+    experiment = client.create_experiment(
+        "test", artifact_location=(project.root / "state/artifacts").as_uri()
+    )
+    run = client.create_run(experiment).info.run_id
+    source = (project.root / "docs/secret.md").as_uri()
+    client.log_text(run, f"<p>{source}</p>", "reports/quotes.html")
+    client.log_text(run, "<p>Words of others</p>", "reports/other.html")
+    client.set_tag(run, "error", f"the chunker lost a piece of {source}")
+    client.set_tag(run, "other", "stays")
+    done = forget.forget(project.config, "secret.md", "run-1")
+    assert done.complete, done.outcomes
+    assert [each.path for each in client.list_artifacts(run, "reports")] == ["reports/other.html"]
+    tags = client.get_run(run).data.tags
+    assert ("error" in tags, tags["other"]) == (False, "stays")
+
+    client.log_param(run, "documents", source)
+    again = forget.forget(project.config, done.document_id, "run-2")
+    assert again.complete  # nothing tells any more what it was called
+    forget.restore(project.config, done.document_id)
+    project.ingest()
+    left = forget.forget(project.config, "secret.md", "run-3")
+    assert not left.complete
+    assert [outcome.place for outcome in left.outcomes if not outcome.erased] == [
+        f"MLflow experiment 'test', parameter documents of run {run}"
+    ]
+
+
+def test_evidence_that_names_it_by_its_key_is_named(project: Any) -> None:
+    line = {"question": "What?", "evidence": [{"document": "secret.md", "quote": "thirty more"}]}
+    (project.root / "evidence.jsonl").write_text(json.dumps(line) + "\n")
+    (project.root / "other.jsonl").write_text('{"question": "What of not-secret.md?"}\n')
+    project.settings["evaluation"] = {"evidence": ["evidence.jsonl", "other.jsonl"]}
+    project.write("secret.md", TEXT)
+    project.ingest()
+    left = forget.forget(project.config, "secret.md", "run-1")
+    assert [outcome.place for outcome in left.outcomes if not outcome.erased] == [
+        str(project.root / "evidence.jsonl")
+    ]
+
+
+def test_a_sink_with_vectors_that_left_the_configuration_is_found(project: Any) -> None:
+    """Its model may be gone by then."""
+    from pipelines.config import EmbedderConfig
+    from pipelines.upkeep import sinks
+
+    project.write("secret.md", TEXT)
+    project.write("a.md", "# a\n\nWords of document a.")
+    project.run()
+    (sink,) = project.config.sinks
+    sinks.remember(
+        project.config.lake, replace(sink, embedder=EmbedderConfig("onnx", "/gone/model"))
+    )
+    project.settings["sinks"] = []
+    assert forget.forget(project.config, "secret.md", "run-1").complete
+    assert leaks(project.root) == []
