@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -32,6 +34,9 @@ class Embeds(Protocol):
 
 
 Embed = Callable[[Sequence[str]], "npt.NDArray[np.float32]"]
+Serve = Callable[[Mapping[str, Any]], Embed]
+
+_serving: ContextVar[Serve | None] = ContextVar("embedders_serving", default=None)
 
 
 @functools.cache
@@ -60,17 +65,52 @@ def check(owner: str, value: object) -> None:
         )
 
 
+def described(parameters: object) -> list[Mapping[str, Any]]:
+    """The descriptions among a chunker's parameters, those of chunkers inside it included."""
+    if isinstance(parameters, Mapping):
+        found = [
+            value
+            for name, value in parameters.items()
+            if name == "embedder" and isinstance(value, Mapping)
+        ]
+        inner = [v for v in parameters.values() if not any(v is each for each in found)]
+        return found + [each for value in inner for each in described(value)]
+    if isinstance(parameters, list | tuple):
+        return [each for value in parameters for each in described(value)]
+    return []
+
+
+@contextmanager
+def served_by(serve: Serve) -> Iterator[None]:
+    """Within it, `serve` says what embeds for a description: a cache can be put in front.
+
+    Holds for the thread, or the task, that enters it.
+    """
+    before = _serving.get()
+    _serving.set(serve)
+    try:
+        yield
+    finally:
+        _serving.set(before)
+
+
 def function_of(value: Embeds | Embed | Mapping[str, Any]) -> Embed:
-    """What embeds texts; a description is opened once in a process."""
+    """What embeds texts: for a description what `served_by` says, else what `opened` gives."""
     if isinstance(value, Mapping):
-        value = _opened(json.dumps(value, sort_keys=True))
+        serve = _serving.get()
+        return opened(value).embed if serve is None else serve(value)
     made: Any = value
     embed: Embed = getattr(made, "embed", made)
     return embed
 
 
+def opened(description: Mapping[str, Any]) -> Embeds:
+    """The embedder of a description, opened once in a process."""
+    return _opened(json.dumps(description, sort_keys=True))
+
+
 @functools.lru_cache(maxsize=4)
 def _opened(description: str) -> Embeds:
     value = json.loads(description)
-    opened: Embeds = _registered()[value["kind"]].load()(value)
-    return opened
+    made: Embeds = _registered()[value["kind"]].load()(value)
+    return made

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+_MOST_TEXTS = 4096
+"""Sentences embedded in one call, so that memory does not grow with the section."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SemanticChunker(OptimalChunker):
@@ -76,11 +79,18 @@ class SemanticChunker(OptimalChunker):
         if self.embedder is None or len(atoms) < 2:
             return super().torn(sizes, atoms, tokens)
         ends = [*atoms.starts[1:], max(tokens.position(sizes[-1]), atoms.starts[-1] + 1)]
+        places = list(zip(atoms.starts, ends, strict=True))
         embed = embedders.function_of(self.embedder)
         text = tokens.text
-        places = zip(atoms.starts, ends, strict=True)
-        vectors = embed([text[start:end].strip() for start, end in places])
-        return likeness(vectors, self.window)
+        found: list[float] = []
+        for first in range(0, len(places), _MOST_TEXTS):
+            # Enough of the neighbours for the sentences at the edges; never all vectors at once.
+            start = max(first - self.window, 0)
+            stop = first + _MOST_TEXTS
+            part = places[start : stop + self.window]
+            vectors = embed([text[begin:end].strip() for begin, end in part])
+            found += likeness(vectors, self.window)[first - start : stop - start]
+        return found
 
 
 def likeness(vectors: npt.NDArray[np.floating[Any]], window: int) -> list[float]:

@@ -3,30 +3,38 @@
     >>> embedder = CachingEmbedder(open_embedder(model), VectorCache(lake / "vectors"))
     ... # doctest: +SKIP
 
-Whoever embeds shares it: comparing strategies, semantic chunking, loading, on any machine. The
-table holds hashes of texts, never texts. Rows are only added, and what two writers add at the same
-time is the same, so it needs no lock.
+Whoever embeds shares it: semantic chunking, comparing strategies, tuning, loading, on any machine.
+The table holds hashes of texts, never texts, and which document a text was first seen in, so that
+its vector can go with it. Rows are only added. Processes of one machine that need the same text
+at the same time wait for the one that embeds it (`pipelines.embedding.claims`); processes of
+several machines may each embed it, and add the same row.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Iterator, Sequence
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.embedding.base import Embedder
+from pipelines.embedding.claims import Claims, claims_on
 from pipelines.storage import Storage
+from pipelines.tables import Lake
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     from deltalake import DeltaTable
 
-FOLDER = "vectors"
+T = TypeVar("T")
 
 SCHEMA = pa.schema(
     [
@@ -34,12 +42,17 @@ SCHEMA = pa.schema(
         ("text_sha256", pa.string()),
         ("vector", pa.list_(pa.float32())),
         ("written_at", pa.timestamp("us", tz="UTC")),
+        ("document_id", pa.string()),
     ]
 )
 _WRITE_TEXTS = 1000
 """Vectors are kept in portions of this many texts, so that a crash loses no more."""
 _COMPACT_FILES = 64
 """A table of more files than this is folded before more is added."""
+_GROUP_ROWS = 2048
+"""Rows in a row group: how much is read for one vector in it."""
+_TRIES = 8
+"""Of a change to the table that others were quicker with."""
 
 
 def text_key(text: str) -> str:
@@ -56,14 +69,22 @@ class VectorCache:
     @classmethod
     def of(cls, lake: str) -> VectorCache:
         """The cache of a lake."""
-        return cls(Storage.from_uri(lake) / FOLDER)
+        return cls(Lake(lake).vectors)
 
-    def get(self, model: str, keys: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
-        """The vectors of `model` that are there, by the keys of their texts."""
+    def get(
+        self, model: str, keys: Sequence[str], seen: set[str] | None = None
+    ) -> dict[str, npt.NDArray[np.float32]]:
+        """The vectors of `model` that are there, by the keys of their texts.
+
+        Args:
+            model: the embedder's name.
+            keys: of the texts; see `text_key`.
+            seen: files of the table that need not be looked at; those that were are added.
+        """
         import numpy as np
 
         found: dict[str, npt.NDArray[np.float32]] = {}
-        for rows in self._rows(model, keys, ["text_sha256", "vector"]):
+        for rows in self._rows(model, keys, ["text_sha256", "vector"], seen):
             vectors = rows["vector"].combine_chunks()
             if not len(vectors):
                 continue
@@ -79,10 +100,21 @@ class VectorCache:
             for key in rows["text_sha256"].to_pylist()
         }
 
-    def put(self, model: str, keys: Sequence[str], vectors: npt.NDArray[np.float32]) -> None:
-        """Add vectors, which must not be there yet, in one commit."""
-        from deltalake import write_deltalake
+    def put(
+        self,
+        model: str,
+        keys: Sequence[str],
+        vectors: npt.NDArray[np.float32],
+        documents: Sequence[str | None] | None = None,
+    ) -> None:
+        """Add vectors, which must not be there yet, in one commit.
 
+        Args:
+            model: the embedder's name.
+            keys: of the texts; see `text_key`.
+            vectors: one row each.
+            documents: the id of the document that each text is from; null for a question.
+        """
         if not len(keys):
             return
         offsets = pa.array(range(0, vectors.size + 1, vectors.shape[1]), pa.int32())
@@ -93,18 +125,38 @@ class VectorCache:
                 pa.array(keys, pa.string()),
                 pa.ListArray.from_arrays(offsets, pa.array(vectors.ravel(), pa.float32())),
                 pa.array([now] * len(keys), SCHEMA.field("written_at").type),
+                pa.array([None] * len(keys) if documents is None else documents, pa.string()),
             ],
             schema=SCHEMA,
         )
         self.folder.make_folder()
-        options = self.folder.delta_options()
-        write_deltalake(self.folder.uri, rows, mode="append", storage_options=options)
+        _again(lambda: self._append(rows))
+
+    def _append(self, rows: pa.Table) -> None:
+        from deltalake import write_deltalake
+
+        write_deltalake(
+            self.folder.uri,
+            rows,
+            mode="append",
+            schema_mode="merge",  # older tables have fewer columns
+            storage_options=self.folder.delta_options(),
+            writer_properties=_writing(),
+        )
 
     def compact(self) -> None:
         """Fold many small files into few; vectors stay, and so do the old files for readers."""
+        from deltalake.exceptions import CommitFailedError
+
         delta = self._delta()
-        if delta is not None and len(delta.file_uris()) > _COMPACT_FILES:
-            delta.optimize.compact()
+        if delta is None or len(delta.file_uris()) <= _COMPACT_FILES:
+            return
+        with (
+            claims_on(self.folder) as claims,
+            claims.adding(),
+            suppress(CommitFailedError),  # somebody else is at it
+        ):
+            delta.optimize.compact(writer_properties=_writing())
 
     def sweep(self, retention_hours: int) -> None:
         """Remove files that were folded away so many hours ago."""
@@ -117,15 +169,36 @@ class VectorCache:
                 full=True,
             )
 
-    def forget(self, keys: Sequence[str]) -> None:
-        """Remove the vectors of some texts for good, of all models, old files included."""
+    def forget(self, keys: Sequence[str], document_id: str | None = None) -> int:
+        """Remove vectors for good, of all models, old files included; returns how many.
+
+        Args:
+            keys: of the texts whose vectors go.
+            document_id: a document; whatever was embedded for it goes, too.
+        """
+        terms = [
+            f"text_sha256 IN ({', '.join(map(repr, keys[start : start + 1000]))})"
+            for start in range(0, len(keys), 1000)
+        ]
         delta = self._delta()
-        if delta is None or not keys:
-            return
-        for start in range(0, len(keys), 1000):
-            among = ", ".join(f"'{key}'" for key in keys[start : start + 1000])
-            delta.delete(f"text_sha256 IN ({among})")
-        delta.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False, full=True)
+        if delta is None:
+            return 0
+        if document_id and "document_id" in {field.name for field in delta.schema().fields}:
+            terms.append(f"document_id = '{document_id}'")
+        removed = sum(_again(functools.partial(self._delete, term)) for term in terms)
+        with claims_on(self.folder) as claims, claims.sweeping():
+            delta = self._delta()
+            assert delta is not None
+            delta.vacuum(
+                retention_hours=0, enforce_retention_duration=False, dry_run=False, full=True
+            )
+        return removed
+
+    def _delete(self, term: str) -> int:
+        delta = self._delta()
+        if delta is None:
+            return 0
+        return int(delta.delete(term, writer_properties=_writing())["num_deleted_rows"])
 
     def _delta(self) -> DeltaTable | None:
         from deltalake import DeltaTable
@@ -138,21 +211,38 @@ class VectorCache:
         except TableNotFoundError:
             return None
 
-    def _rows(self, model: str, keys: Sequence[str], columns: list[str]) -> Iterator[pa.Table]:
-        """The rows asked for: hashes are read first, vectors only where there is a hit."""
+    def _rows(
+        self, model: str, keys: Sequence[str], columns: list[str], seen: set[str] | None = None
+    ) -> Iterator[pa.Table]:
+        """The rows asked for, of files that are not in `seen`, which are then added to it."""
+        done = set() if seen is None else seen
+        wanted = pa.array(sorted(set(keys)), pa.string())
+        for attempt in range(_TRIES if keys else 0):
+            delta = self._delta()
+            if delta is None:
+                return
+            try:
+                yield from self._read(delta, model, wanted, columns, done)
+                return
+            except FileNotFoundError:
+                # Folded and swept away under our hands: newer files have what was in it.
+                if attempt == _TRIES - 1:
+                    raise
+
+    def _read(
+        self, delta: DeltaTable, model: str, wanted: pa.Array, columns: list[str], done: set[str]
+    ) -> Iterator[pa.Table]:
+        """Hashes are read first, vectors only where there is a hit."""
         import pyarrow.parquet as pq
 
-        delta = self._delta()
-        if delta is None or not keys:
-            return
-        wanted = pa.array(sorted(set(keys)), pa.string())
         filesystem, root = self.folder.filesystem()
         actions = pa.table(delta.get_add_actions(flatten=True))
         for path, low, high in zip(
             *(actions[name].to_pylist() for name in ("path", "min.model", "max.model")), strict=True
         ):
             # Statistics may be cut short: the bounds only tell what is surely not there.
-            if low is not None and high is not None and not low[:32] <= model[:32] <= high[:32]:
+            other = low is not None and high is not None and not low[:32] <= model[:32] <= high[:32]
+            if other or path in done:
                 continue
             with pq.ParquetFile(f"{root}/{path}", filesystem=filesystem) as parquet:
                 for group in range(parquet.num_row_groups):
@@ -167,6 +257,33 @@ class VectorCache:
                         rows = parquet.read_row_group(group, columns=columns)
                         rows = rows.cast(pa.schema([SCHEMA.field(n) for n in rows.schema.names]))
                         yield rows.filter(mask)
+            done.add(path)
+
+
+def _again(change: Callable[[], T]) -> T:
+    """Make a change to the table, anew when another one came in between."""
+    from deltalake.exceptions import DeltaError
+
+    attempt = 1
+    while True:
+        try:
+            return change()
+        except DeltaError:
+            if attempt == _TRIES:
+                raise
+            time.sleep(0.05 * 2**attempt * random.random())
+            attempt += 1
+
+
+def _writing() -> Any:
+    from deltalake import ColumnProperties, WriterProperties
+
+    return WriterProperties(
+        max_row_group_size=_GROUP_ROWS,
+        compression="ZSTD",
+        # Hardly two numbers of all vectors are the same.
+        default_column_properties=ColumnProperties(dictionary_enabled=False),
+    )
 
 
 class CachingEmbedder:
@@ -175,13 +292,21 @@ class CachingEmbedder:
     `embedded` counts the texts that were really embedded.
     """
 
-    def __init__(self, embedder: Embedder, cache: VectorCache) -> None:
+    def __init__(self, embedder: Embedder, cache: VectorCache, *, keep: bool = True) -> None:
+        """Connects nothing yet.
+
+        Args:
+            embedder: for what the cache does not know.
+            cache: asked first.
+            keep: whether new vectors go into the cache; without it nothing is written.
+        """
         self.embedder = embedder
         self.cache = cache
+        self.keep = keep
         self.embedded = 0
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return CachingEmbedder, (self.embedder, self.cache)
+        return functools.partial(CachingEmbedder, keep=self.keep), (self.embedder, self.cache)
 
     @property
     def name(self) -> str:
@@ -204,20 +329,85 @@ class CachingEmbedder:
         known = self.cache.known(self.name, list(keys.values()))
         return [text for text, key in keys.items() if key not in known]
 
-    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """See `Embedder.embed`; each different text is embedded at most once, now or ever."""
+    def embed(
+        self, texts: Sequence[str], documents: Sequence[str | None] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """See `Embedder.embed`; each different text is embedded at most once, now or ever.
+
+        Args:
+            texts: of any number.
+            documents: the id of the document that each is from, for `VectorCache.forget`.
+        """
         import numpy as np
 
         if not len(texts):
             return np.zeros((0, self.dimensions), np.float32)
         keys = [text_key(text) for text in texts]
-        found = self.cache.get(self.name, keys)
-        fresh = {key: text for key, text in zip(keys, texts, strict=True) if key not in found}
-        names = list(fresh)
-        for start in range(0, len(names), _WRITE_TEXTS):
-            part = names[start : start + _WRITE_TEXTS]
-            vectors = self.embedder.embed([fresh[key] for key in part])
-            self.cache.put(self.name, part, vectors)
-            self.embedded += len(part)
-            found |= dict(zip(part, vectors, strict=True))
+        seen: set[str] = set()
+        found = self.cache.get(self.name, keys, seen)
+        owners = documents or [None] * len(texts)
+        fresh = {
+            key: (text, owner)
+            for key, text, owner in zip(keys, texts, owners, strict=True)
+            if key not in found
+        }
+        if fresh and self.keep:
+            with claims_on(self.cache.folder) as claims:
+                self._fill(fresh, found, seen, claims)
+        elif fresh:
+            made = self.embedder.embed([text for text, _ in fresh.values()])
+            self.embedded += len(fresh)
+            found |= dict(zip(fresh, made, strict=True))
         return np.stack([found[key] for key in keys])
+
+    def _fill(
+        self,
+        fresh: Mapping[str, tuple[str, str | None]],
+        found: dict[str, npt.NDArray[np.float32]],
+        seen: set[str],
+        claims: Claims,
+    ) -> None:
+        """Embed what is claimed by nobody else, then see what those others have made."""
+        waiting = list(fresh)
+        while waiting:
+            theirs: list[str] = []
+            for start in range(0, len(waiting), _WRITE_TEXTS):
+                part = waiting[start : start + _WRITE_TEXTS]
+                ours = claims.take(part)
+                try:
+                    # Who claimed them before may have put them there in the meantime.
+                    self._look_again(fresh, found, seen)
+                    new = [key for key in ours if key not in found]
+                    if new:
+                        vectors = self.embedder.embed([fresh[key][0] for key in new])
+                        with claims.adding():
+                            self.cache.put(self.name, new, vectors, [fresh[k][1] for k in new])
+                        self.embedded += len(new)
+                        found |= dict(zip(new, vectors, strict=True))
+                finally:
+                    claims.give_back(ours)
+                held = set(ours)
+                theirs += [key for key in part if key not in held and key not in found]
+            if theirs:
+                claims.wait(theirs[0])
+                self._look_again(fresh, found, seen)
+            waiting = [key for key in theirs if key not in found]
+
+    def _look_again(
+        self,
+        fresh: Mapping[str, tuple[str, str | None]],
+        found: dict[str, npt.NDArray[np.float32]],
+        seen: set[str],
+    ) -> None:
+        """Take what has come into the cache; all that is still missing is looked for in each new
+        file, so that none need be looked at twice."""
+        found |= self.cache.get(self.name, [key for key in fresh if key not in found], seen)
+
+
+def embed_of(
+    embedder: Embedder, texts: Sequence[str], documents: Sequence[str | None] | None
+) -> npt.NDArray[np.float32]:
+    """The vectors of texts of documents; a cache notes which ones."""
+    if isinstance(embedder, CachingEmbedder):
+        return embedder.embed(texts, documents)
+    return embedder.embed(texts)

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from chunkers.embedders import served_by
+from chunkers.policy import Route
 from chunkers.quality import measure
 from chunkers.quality_edits import edit_stability
 from chunkers.registry import build
 from chunkers.spans import Span
 from chunkers.tokens import TokenMap, count_with_context, counter
 from lineage import Document, Quality, embedded_text
+from lineage.errors import TransientError
 from pipelines.config import StrategyConfig
-from pipelines.evaluate.corpus import Corpus
+from pipelines.embedding.ahead import Job, ReadAhead, job_of
+from pipelines.embedding.cache import VectorCache
+from pipelines.evaluate.corpus import Corpus, CorpusDocument
 from pipelines.evaluate.spanmetrics import Ints, Spans
 from pipelines.transform.checks import BrokenPromise, check_cap, check_parents, check_spans
 from pipelines.transform.figures import Figures
@@ -61,7 +67,7 @@ class Chunked:
     edit_stability: float | None = None
     """See `chunkers.quality_edits`; the mean over a sample of documents."""
     seconds: float = 0.0
-    """CPU time of cutting and counting, without the figures."""
+    """CPU time of cutting and counting, without the figures and without making vectors."""
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -129,14 +135,16 @@ def chunk_corpus(
     figures: dict[str, Figures] = {}
     rejected: dict[str, str] = {}
     seconds = 0.0
-    _warm_up(strategy)
-    for item in corpus.documents:
-        route = strategy.policy.route(item.facts)
-        chunker = build(route.chunker, route.parameters, max_tokens=strategy.max_tokens)
-        document = item.document
+    ahead = _read_ahead(corpus)
+    _warm_up(strategy, ahead)
+    routed = (_Routed.of(item, strategy) for item in corpus.documents)
+    for one, _ in ahead.each(routed, lambda r: r.job(lambda: r.cut(strategy)), _Routed.size):
+        document, route, chunker = one.document, one.route, one.chunker
         begin = time.process_time()
         try:
-            spans, counts = cut_document(document, chunker, strategy)
+            spans, counts = one.cut(strategy)
+        except TransientError:
+            raise
         except BrokenPromise as error:
             rejected[document.document_id] = f"{error.error_class}: {error.message}"
             cuts.append(None)
@@ -156,39 +164,73 @@ def chunk_corpus(
         if spans:
             figures.setdefault(document.data_type, Figures()).add(quality, counts)
         cuts.append(CutDocument(tuple(spans), tuple(counts), route.rule, route.chunker, quality))
-    stability = _stability(corpus, strategy, cuts)
+    stability = _stability(corpus, strategy, cuts, ahead)
     return _arrays(corpus, strategy, cuts, figures, rejected, stability, seconds)
 
 
 def _stability(
-    corpus: Corpus, strategy: StrategyConfig, cuts: Sequence[CutDocument | None]
+    corpus: Corpus, strategy: StrategyConfig, cuts: Sequence[CutDocument | None], ahead: ReadAhead
 ) -> float | None:
     """Of the first documents, by id, that are of a size to be cut a few times more."""
     values: list[float] = []
-    looked_at = 0
-    for item, cut in zip(corpus.documents, cuts, strict=True):
-        if cut is None or len(cut.spans) < 3 or len(item.document.text) > _EDITED_CHARACTERS:
-            continue
-        route = strategy.policy.route(item.facts)
-        chunker = build(route.chunker, route.parameters, max_tokens=strategy.max_tokens)
+    fit = (
+        _Routed.of(item, strategy)
+        for item, cut in zip(corpus.documents, cuts, strict=True)
+        if cut is not None and len(cut.spans) >= 3 and len(item.document.text) <= _EDITED_CHARACTERS
+    )
+    edited = itertools.islice(fit, _EDITED_DOCUMENTS)
+    for one, _ in ahead.each(edited, lambda r: r.job(lambda: r.edited(strategy)), _Routed.size):
         with contextlib.suppress(Exception):  # a chunker that fails on an edit has no figure
-            value = edit_stability(item.document, chunker, strategy.encoding)
+            value = one.edited(strategy)
             if value is not None:
                 values.append(value)
-        looked_at += 1
-        if looked_at == _EDITED_DOCUMENTS:
-            break
     return sum(values) / len(values) if values else None
 
 
-def _warm_up(strategy: StrategyConfig) -> None:
+class _Routed(NamedTuple):
+    """A document, the rule for it, and the rule's chunker."""
+
+    document: Document
+    route: Route
+    chunker: Any
+
+    @classmethod
+    def of(cls, item: CorpusDocument, strategy: StrategyConfig) -> _Routed:
+        route = strategy.policy.route(item.facts)
+        chunker = build(route.chunker, route.parameters, max_tokens=strategy.max_tokens)
+        return cls(item.document, route, chunker)
+
+    def size(self) -> int:
+        """Code points."""
+        return len(self.document.text)
+
+    def job(self, run: Callable[[], object]) -> Job | None:
+        """`run`, if the chunker embeds."""
+        return job_of(self.document.document_id, self.route.parameters, run)
+
+    def cut(self, strategy: StrategyConfig) -> tuple[list[Span], list[int]]:
+        """See `cut_document`."""
+        return cut_document(self.document, self.chunker, strategy)
+
+    def edited(self, strategy: StrategyConfig) -> float | None:
+        """See `edit_stability`."""
+        return edit_stability(self.document, self.chunker, strategy.encoding)
+
+
+def _read_ahead(corpus: Corpus) -> ReadAhead:
+    """What has vectors at hand for chunkers that embed: from the lake, when the corpus has one."""
+    return ReadAhead(VectorCache.of(corpus.lake) if corpus.lake else None)
+
+
+def _warm_up(strategy: StrategyConfig, ahead: ReadAhead) -> None:
     """Load what is loaded once a process, so that no strategy's seconds count it."""
     counter(strategy.encoding).hurry()
     text = "# Title\n\nA sentence. Another one.\n"
     tokens = TokenMap(text, strategy.encoding)
     for rule in (strategy.policy.default, *strategy.policy.rules):
         chunker = build(rule.chunker, rule.parameters, max_tokens=strategy.max_tokens)
-        with contextlib.suppress(Exception):  # what is wrong shows on the documents
+        # What is wrong shows on the documents.
+        with served_by(ahead.serve), contextlib.suppress(Exception):
             chunker.spans(Document(text=text), tokens)
 
 

@@ -105,8 +105,8 @@ def compare(
     Args:
         config: the lake, the evidence and the settings.
         strategies: see `choose`.
-        workers: processes. With vectors there is one, so that no text is embedded twice; the
-            embedder has its own `threads`.
+        workers: processes. They share the cache of vectors, and no text is embedded by two of
+            them; a service that is paid by token and has limits is asked by one.
         again: evaluate anew what is kept from before.
         progress: told of each strategy that is done.
         on_result: called with each result as it comes.
@@ -140,7 +140,7 @@ def compare(
     progress.stage("evaluating strategies", len(strategies))
     progress.advance(len(made.reused))
     try:
-        for unit, outcome in _evaluated(units, 1 if made.embedder else workers):
+        for unit, outcome in _evaluated(units, 1 if _limited(made.embedder) else workers):
             if isinstance(outcome, Failure):
                 made.failed[unit.strategy.name] = outcome.message
             else:
@@ -199,6 +199,11 @@ def embedder_of(config: Config) -> dict[str, Any] | None:
     if made is None:
         return None
     return {"kind": made.kind, "model": made.model, "dimensions": made.dimensions}
+
+
+def _limited(embedder: Mapping[str, Any] | None) -> bool:
+    """Whether vectors come from a service, whose limits are kept to within one process."""
+    return embedder is not None and embedder["kind"] != "onnx"
 
 
 def _evaluated(units: Sequence[Unit], workers: int) -> Iterator[tuple[Unit, Any]]:

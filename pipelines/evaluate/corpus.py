@@ -53,6 +53,11 @@ class Corpus:
     def __len__(self) -> int:
         return len(self.documents)
 
+    @property
+    def lake(self) -> str | None:
+        """The lake that it is from; null for a corpus that is not from a table."""
+        return self.uri.rpartition("/")[0] or None
+
     def index(self, document_id: str) -> int | None:
         """The place of a document; null when it is not in the snapshot."""
         return self._index.get(document_id)

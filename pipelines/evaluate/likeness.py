@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from chunkers.quality_vectors import Sentences, sentences_of
+from lineage import Document
 
 if TYPE_CHECKING:
     from pipelines.embedding import Embedder
@@ -29,24 +30,28 @@ def embedding_figures(chunked: Chunked, embedder: Embedder) -> dict[str, dict[st
     Raises:
         GristmillError: the embedder cannot be used, or is away.
     """
+    from pipelines.embedding.cache import embed_of
+
     sampled = list(_sample(chunked))
-    vectors = embedder.embed([text for _, made in sampled for text in made.texts])
+    texts = [text for _, made in sampled for text in made.texts]
+    documents = [document.document_id for document, made in sampled for _ in made.texts]
+    vectors = embed_of(embedder, texts, documents)
     values: dict[str, dict[str, list[float]]] = {}
     done = 0
-    for data_type, made in sampled:
+    for document, made in sampled:
         cohesion, separation = made.figures(vectors[done : done + len(made.texts)])
         done += len(made.texts)
         for name, each in ((COHESION, cohesion), (SEPARATION, separation)):
             known = [value for value in each if value is not None]
             if known:
-                for group in ("", data_type):
+                for group in ("", document.data_type):
                     mean = sum(known) / len(known)
                     values.setdefault(group, {}).setdefault(name, []).append(mean)
     return {group: _means(each) for group, each in values.items()}
 
 
-def _sample(chunked: Chunked) -> Iterator[tuple[str, Sentences]]:
-    """Data type and sentences of each document that is looked at."""
+def _sample(chunked: Chunked) -> Iterator[tuple[Document, Sentences]]:
+    """Each document that is looked at, and its sentences."""
     left = _CHARACTERS
     for item, cut in zip(chunked.corpus.documents, chunked.cuts, strict=True):
         if left <= 0:
@@ -55,7 +60,7 @@ def _sample(chunked: Chunked) -> Iterator[tuple[str, Sentences]]:
         left -= min(len(document.text), _OF_EACH)
         if cut is not None and len(cut.spans) > 1:
             spans = [span for span in cut.spans if span.end <= _OF_EACH]
-            yield document.data_type, sentences_of(document, spans)
+            yield document, sentences_of(document, spans)
 
 
 def _means(values: Mapping[str, Sequence[float]]) -> dict[str, float]:

@@ -90,10 +90,14 @@ class Bm25Retriever:
 class DenseRetriever:
     """The cosine of vectors, exact."""
 
-    def __init__(self, texts: Sequence[str], embedder: Embedder) -> None:
-        """Embeds `texts`."""
+    def __init__(
+        self, texts: Sequence[str], embedder: Embedder, documents: Sequence[str] | None = None
+    ) -> None:
+        """Embeds `texts`; `documents` are the ids of those that they are from."""
+        from pipelines.embedding.cache import embed_of
+
         self._embedder = embedder
-        self._vectors = embedder.embed(texts)
+        self._vectors = embed_of(embedder, texts, documents)
 
     def scores(self, questions: Sequence[str]) -> Scores:
         """See `Retriever`."""

@@ -354,9 +354,15 @@ class _Asking:
             else:
                 if self.embedder is None:
                     raise ValueError(f"{kind} retrieval needs an embedder")
-                made = DenseRetriever(texts, self.embedder)
+                made = DenseRetriever(texts, self.embedder, self._documents(numbers))
         self._made[kind, label] = (made, numbers)
         return made
+
+    def _documents(self, numbers: Ints) -> list[str]:
+        """The id of each chunk's document."""
+        documents = self.chunked.corpus.documents
+        places = self.chunked.spans.document[numbers].tolist()
+        return [documents[place].document.document_id for place in places]
 
     def _readable(self, numbers: Ints) -> npt.NDArray[np.bool_] | None:
         """What each asker may read; null when all may read everything."""

@@ -48,13 +48,19 @@ class Vectorizer:
         """
         texts = [embedded_texts(change.chunks) for change in batch]
         wanted = [text for each in texts for text in each if text is not None]
+        documents = [
+            change.document_id
+            for change, each in zip(batch, texts, strict=True)
+            for text in each
+            if text is not None
+        ]
         missing = set(self.embedder.missing(wanted))
         cost = Ledger(self.ledger.labels)
         for change, own in zip(batch, texts, strict=True):
             cost.add(change.labels, documents=1, embedded_tokens=self._tokens(change, own, missing))
         self.meter.allow("load", cost.total())
         started = time.monotonic()
-        vectors = _spread(self.embedder.embed(wanted), texts)
+        vectors = _spread(self.embedder.embed(wanted, documents), texts)
         _share(cost, time.monotonic() - started)
         self.meter.record("load", uuid.uuid4().hex, cost)
         self.ledger = self.ledger.merge(cost)

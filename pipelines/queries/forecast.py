@@ -27,6 +27,7 @@ from pipelines.options import RunOptions
 from pipelines.pool import Failure
 from pipelines.queries.estimate import Estimate, Unit, estimate
 from pipelines.queries.forecast_work import Amounts, Probe, forecast_pool
+from pipelines.storage import Storage
 from pipelines.tables import Lake, Table, content_places, read_rows
 from pipelines.tables.lake import by_file
 from pipelines.transform.plan import Action as ChunkAction
@@ -98,6 +99,11 @@ class _Population:
             for stored in self._behind(strategy):
                 if stored.kind == "chunk" and stored.document["document_id"] not in touched:
                     self._add_stored(stored, strategy)
+
+    @property
+    def _vectors(self) -> Storage | None:
+        folder = Lake(self.config.lake).vectors
+        return folder if folder.is_local else None
 
     def _behind(self, strategy: StrategyConfig) -> list[ChunkAction]:
         chunks = Lake(self.config.lake).chunks(strategy.name)
@@ -202,6 +208,7 @@ class _Population:
             },
             roots=source_roots(self.config.sources),
             strategies=member.strategies,
+            vectors=self._vectors,
             parse=ParseItem(
                 fetched.data, listed.key, listed.media_type, choice[member.fetch.source]
             ),
@@ -223,6 +230,7 @@ class _Population:
                         strategies=by_id[key].strategies,
                         text=text or "",
                         blocks=blocks,
+                        vectors=self._vectors,
                     )
 
 

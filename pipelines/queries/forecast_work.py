@@ -18,10 +18,11 @@ from pipelines.facts import document_facts
 from pipelines.ingest.parsers.base import Limits
 from pipelines.ingest.work import ParseItem, parse_group
 from pipelines.pool import ProcessPool
+from pipelines.storage import Storage
 from pipelines.transform.plan import Action
-from pipelines.transform.rows import ChunkRows, RowStamp
+from pipelines.transform.rows import ChunkRows, RowStamp, document_of
 from pipelines.transform.stage import router_of
-from pipelines.transform.work import UnitReply, blocks_of, chunk_document
+from pipelines.transform.work import UnitReply, blocks_of, chunk_document, embeds
 
 
 def forecast_pool(workers: int) -> ProcessPool:
@@ -50,6 +51,8 @@ class Probe:
     parse: ParseItem | None = None
     text: str = ""
     blocks: Sequence[Block] = ()
+    vectors: Storage | None = None
+    """The cache of vectors, which is only read; null where a process without network cannot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,7 @@ def measure(probe: Probe) -> dict[str, Amounts]:
     result = {}
     for strategy in probe.strategies:
         began = time.thread_time()
-        amounts = _chunk(strategy, row, text, blocks, probe.roots)
+        amounts = _chunk(strategy, row, text, blocks, probe)
         seconds = parsing / len(probe.strategies) + time.thread_time() - began
         result[strategy.name] = Amounts(*amounts[:3], seconds, amounts[3])
     return result
@@ -99,14 +102,28 @@ def _chunk(
     row: Mapping[str, Any],
     text: str,
     blocks: Sequence[Block],
-    roots: Mapping[str, str],
+    probe: Probe,
 ) -> tuple[bool, int, int, tuple[tuple[str, int], ...]]:
     stamp = RowStamp(
         strategy.name, strategy.encoding, strategy.max_tokens, 1, "", datetime.now(UTC)
     )
-    rows, reply = ChunkRows(stamp), UnitReply()
-    routed = router_of(strategy).route(document_facts(row, roots))
-    chunk_document(Action("chunk", row, None, routed), text, blocks, rows, reply)
+    routed = router_of(strategy).route(document_facts(row, probe.roots))
+    action = Action("chunk", row, None, routed)
+
+    def chunked() -> tuple[ChunkRows, UnitReply]:
+        rows, reply = ChunkRows(stamp), UnitReply()
+        chunk_document(action, text, blocks, rows, reply)
+        return rows, reply
+
+    if embeds(action):
+        from pipelines.embedding.ahead import ReadAhead
+        from pipelines.embedding.cache import VectorCache
+
+        cache = None if probe.vectors is None else VectorCache(probe.vectors)
+        document = document_of(row, text, blocks)
+        rows, reply = ReadAhead(cache, keep=False).once(document, routed.parameters, chunked)
+    else:
+        rows, reply = chunked()
     table = rows.table().select(["op", "level", "context", "text", "token_count"]).to_pylist()
     texts = tuple(
         (embedded_text(each["context"] or "", each["text"]), each["token_count"])

@@ -60,19 +60,22 @@ def view(config: Config, target: str, strategies: tuple[str, ...] = ()) -> View:
     return View(
         subject.document,
         subject.facts.path or target,
-        tuple(_cut(known[name], subject.document, subject.facts) for name in names),
+        tuple(_cut(config, known[name], subject.document, subject.facts) for name in names),
         subject.note,
     )
 
 
-def _cut(strategy: StrategyConfig, document: Document, facts: object) -> Cut:
+def _cut(config: Config, strategy: StrategyConfig, document: Document, facts: object) -> Cut:
     from chunkers.tokens import TokenMap, count_with_context
+    from pipelines.embedding.ahead import ReadAhead
+    from pipelines.embedding.cache import VectorCache
 
     route = strategy.policy.route(facts)  # type: ignore[arg-type]
     chunker = build(route.chunker, route.parameters, max_tokens=strategy.max_tokens)
     tokens = TokenMap(document.text, strategy.encoding)
+    ahead = ReadAhead(VectorCache.of(config.lake), keep=False)
     try:
-        spans = chunker.spans(document, tokens)
+        spans = ahead.once(document, route.parameters, lambda: chunker.spans(document, tokens))
     except Exception as error:
         raise TerminalError(
             f"strategy {strategy.name!r}: {route.chunker} fails on {document.source_uri}: "

@@ -113,6 +113,11 @@ class Lake:
             CHUNKS_VERSION,
         )
 
+    @property
+    def vectors(self) -> Storage:
+        """The folder of the cache of vectors; see `pipelines.embedding.cache`."""
+        return self.storage / "vectors"
+
 
 def by_file(
     places: Mapping[str, Place], contents: Mapping[str, int]

@@ -36,13 +36,14 @@ def open_pool(
 ) -> ProcessPool | None:
     """Chunking processes for all batches; none on a remote runner, whose workers do it."""
     from pipelines.beam import runs_locally
-    from pipelines.transform.work import chunk_pool
+    from pipelines.transform.work import chunk_pool, embeds
 
     if not runs_locally(options.beam_args):
         return None
     # A document's bytes stand for its characters, which nobody has counted.
     characters = sum(a.document["size_bytes"] or 0 for a in actions if a.kind == "chunk")
-    return stack.enter_context(chunk_pool(options.workers, encoding, characters))
+    embedding = any(map(embeds, actions))
+    return stack.enter_context(chunk_pool(options.workers, encoding, characters, embeds=embedding))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +148,8 @@ class BatchRunner:
         from pipelines.transform.slices import SliceResult, SliceTransform, finished
 
         result = SliceResult()
-        advance = self.options.progress.advance
+        vectors, advance = Lake(self.config.lake).vectors, self.options.progress.advance
         for work in slices:
-            each = SliceTransform(self.documents, self.chunks, batch, stamp, advance)
+            each = SliceTransform(self.documents, self.chunks, vectors, batch, stamp, advance)
             result = result.merge(each.run(work, NoPool()))
         self.chunks.manifests.write(finished(batch, result))

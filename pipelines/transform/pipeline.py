@@ -43,6 +43,7 @@ class TransformSlice(beam.DoFn):
         transform = SliceTransform(
             lake.documents,
             lake.chunks(self._stamp.strategy),
+            lake.vectors,
             self._batch,
             self._stamp,
             self._progress.advance,

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from lineage import ErrorInfo, TransientError
 from pipelines.pool import Failure
+from pipelines.storage import Storage
 from pipelines.tables import Batch, ChunkTable, Part, PartWriter, Place, Table
 from pipelines.transform.figures import Figures, merge_by_type
 from pipelines.transform.plan import Action
@@ -72,11 +73,13 @@ class SliceTransform:
         self,
         documents: Table,
         chunks: ChunkTable,
+        vectors: Storage,
         batch: Batch,
         stamp: RowStamp,
         advance: Callable[[int], None],
     ) -> None:
         self._documents = documents
+        self._vectors = vectors
         self._chunks = chunks
         self._batch = batch
         self._stamp = stamp
@@ -175,6 +178,7 @@ class SliceTransform:
                     actions=tuple(members),
                     documents=self._documents.folder,
                     chunks=self._chunks.folder,
+                    vectors=self._vectors,
                     part_path=self._chunks.part_path(self._batch, f"{work.index:05d}-{number:05d}"),
                     stamp=self._stamp,
                     schema=self._chunks.schema,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 
+from chunkers import embedders
 from chunkers.registry import build
 from chunkers.shape import Shape
 from lineage import ConfigError
@@ -95,7 +96,7 @@ def _run_strategy(
             chunks.create()
         return StrategySummary({}, 0, chunks.version, {}, notes=tuple(notes))
     with located(f"{config.path}: the policy of strategy {strategy.name!r}"):
-        _prepare(strategy, actions)
+        _prepare(strategy, actions, lake)
     options.progress.stage(f"transform {strategy.name}", len(actions))
     done: list[Batch] = []
     stopped = None
@@ -123,6 +124,7 @@ def _run_strategy(
                 half = len(members) // 2
                 waiting.extendleft((members[half:], members[:half]))
                 options.progress.stage(f"transform {strategy.name}", sum(map(len, waiting)))
+    _tidy(actions, lake)
     counts, figures, ledger = _merged(done)
     if figures:
         tracking.log(
@@ -142,21 +144,34 @@ def _run_strategy(
     )
 
 
-def _prepare(strategy: StrategyConfig, actions: Sequence[Action]) -> None:
+def _prepare(strategy: StrategyConfig, actions: Sequence[Action], lake: Lake) -> None:
     """Have chunkers that need more than the text say so before the first document, not in each.
 
     Raises:
         GristmillError: a model is missing, or its library.
     """
+    from pipelines.embedding.ahead import ReadAhead
+    from pipelines.embedding.cache import VectorCache
     from pipelines.transform.work import chunker_of
 
     routes = [action.routed for action in actions if action.kind == "chunk" and action.routed]
     chunkers = {
         id(chunker): chunker for chunker in (chunker_of(r, strategy.max_tokens) for r in routes)
     }
-    for chunker in chunkers.values():
-        if hasattr(chunker, "prepare"):
-            chunker.prepare()
+    with embedders.served_by(ReadAhead(VectorCache(lake.vectors)).serve):
+        for chunker in chunkers.values():
+            if hasattr(chunker, "prepare"):
+                chunker.prepare()
+
+
+def _tidy(actions: Sequence[Action], lake: Lake) -> None:
+    """Fold what the chunking processes have added to the cache of vectors, file by file."""
+    from pipelines.transform.work import embeds
+
+    if any(map(embeds, actions)):
+        from pipelines.embedding.cache import VectorCache
+
+        VectorCache(lake.vectors).compact()
 
 
 def router_of(strategy: StrategyConfig) -> Router:

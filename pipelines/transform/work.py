@@ -15,10 +15,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from chunkers import embedders
 from chunkers.quality import measure
 from chunkers.registry import build
 from chunkers.tokens import TokenMap, count_with_context
-from lineage import Block, Document, ErrorInfo, Quality
+from lineage import Block, Document, ErrorInfo, Quality, TransientError
 from pipelines.pool import ProcessPool
 from pipelines.storage import Storage
 from pipelines.tables import Part, PartWriter, Place, read_rows
@@ -30,21 +31,26 @@ from pipelines.usage import Ledger
 
 UNIT_SECONDS = 900.0
 """Wall-clock limit of one unit of work, some hundred documents."""
+EMBEDDING_SECONDS = 4 * 3600.0
+"""The same, where a chunker embeds every sentence."""
 _FLUSH_CHARACTERS = 4_000_000
 
 
-def chunk_pool(workers: int, encoding: str | None = None, characters: int = 0) -> ProcessPool:
+def chunk_pool(
+    workers: int, encoding: str | None = None, characters: int = 0, *, embeds: bool = False
+) -> ProcessPool:
     """`workers` processes for `chunk_unit`; with 0 it works in the calling process.
 
     Given the encoding, and about how many characters there are to chunk, its vocabulary is loaded
-    once for all of them, and the faster encoder where that pays.
+    once for all of them, and the faster encoder where that pays. With a chunker that `embeds`, a
+    unit may take longer.
     """
     prepare = [("chunkers.tokens:make_ready", (encoding, characters))] if encoding else []
     return ProcessPool(
         workers,
         function="pipelines.transform.work:chunk_unit",
         prepare=prepare,
-        seconds=UNIT_SECONDS,
+        seconds=EMBEDDING_SECONDS if embeds else UNIT_SECONDS,
         initializer="pipelines.arrow:keep_pandas_out",
     )
 
@@ -59,6 +65,8 @@ class Unit:
     """Folder of the documents table."""
     chunks: Storage
     """Folder of the chunk table."""
+    vectors: Storage
+    """Folder of the cache of vectors."""
     part_path: str
     stamp: RowStamp
     schema: pa.Schema
@@ -80,8 +88,8 @@ def chunk_unit(unit: Unit) -> UnitReply:
     reply = UnitReply(ledger=Ledger(unit.stamp.payers))
     try:
         rows = ChunkRows(unit.stamp)
-        for action, text, blocks in _contents(unit):
-            _chunk_and_charge(action, text, blocks, rows, reply)
+        for (action, text, blocks), seconds in _with_vectors(unit):
+            _chunk_and_charge(action, text, blocks, rows, reply, seconds)
             if rows.characters > _FLUSH_CHARACTERS:
                 writer.write(rows.table())
                 rows = ChunkRows(unit.stamp)
@@ -95,9 +103,14 @@ def chunk_unit(unit: Unit) -> UnitReply:
 
 
 def _chunk_and_charge(
-    action: Action, text: str, blocks: Sequence[Block], rows: ChunkRows, reply: UnitReply
+    action: Action,
+    text: str,
+    blocks: Sequence[Block],
+    rows: ChunkRows,
+    reply: UnitReply,
+    seconds: float,
 ) -> None:
-    """`chunk_document`, and what it cost."""
+    """`chunk_document`, and what it cost on top of `seconds`."""
     started, before = time.thread_time(), Counter(reply.counts)
     chunk_document(action, text, blocks, rows, reply)
     reply.ledger.add(
@@ -105,11 +118,43 @@ def _chunk_and_charge(
         documents=1,
         chunks=reply.counts["chunks"] - before["chunks"],
         tokens=reply.counts["tokens"] - before["tokens"],
-        seconds=time.thread_time() - started,
+        seconds=seconds + time.thread_time() - started,
     )
 
 
-def _contents(unit: Unit) -> Iterator[tuple[Action, str, Sequence[Block]]]:
+Content = tuple[Action, str, Sequence[Block]]
+
+
+def _with_vectors(unit: Unit) -> Iterator[tuple[Content, float]]:
+    """The contents, with vectors at hand for chunkers that embed, and the CPU seconds of those."""
+    if not any(embeds(action) for action in unit.actions):
+        yield from ((content, 0.0) for content in _contents(unit))
+        return
+    from pipelines.embedding.ahead import Job, ReadAhead, job_of
+    from pipelines.embedding.cache import VectorCache
+
+    def job(content: Content) -> Job | None:
+        action, text, blocks = content
+        routed = action.routed
+        assert routed is not None
+
+        def cut() -> object:
+            chunker = chunker_of(routed, unit.stamp.max_tokens)
+            document = document_of(action.document, text, blocks)
+            return chunker.spans(document, TokenMap(text, unit.stamp.encoding))
+
+        return job_of(action.document["document_id"], routed.parameters, cut)
+
+    ahead = ReadAhead(VectorCache(unit.vectors))
+    yield from ahead.each(_contents(unit), job, lambda content: len(content[1]))
+
+
+def embeds(action: Action) -> bool:
+    """Whether the chunker of a route embeds."""
+    return action.routed is not None and bool(embedders.described(action.routed.parameters))
+
+
+def _contents(unit: Unit) -> Iterator[Content]:
     actions = {action.document["document_id"]: action for action in unit.actions}
     wanted = [(key, action.document["content_seq"]) for key, action in actions.items()]
     for table in read_rows(unit.documents, unit.place, ["text", "blocks"], wanted):
@@ -172,6 +217,8 @@ def chunk_document(
     except BrokenPromise as error:
         add_reject(action, error.error_class, error.message, rows, reply)
         return
+    except TransientError:
+        raise  # the lake is away, for which no document is to blame
     except Exception as error:
         message = f"{type(chunker).__name__} failed: {type(error).__name__}: {error}"
         add_reject(action, "chunker_error", message, rows, reply)

@@ -17,6 +17,7 @@ from pipelines.config import Config
 from pipelines.facts import document_key, source_roots
 from pipelines.steps import step
 from pipelines.storage import Storage
+from pipelines.tables import Lake
 
 _FRAGMENT = 40
 _MOST_FRAGMENTS = 5000
@@ -64,15 +65,17 @@ Eraser = Callable[[Config, Trace], Iterator[Outcome]]
 
 
 def erase_vectors(config: Config, trace: Trace) -> Iterator[Outcome]:
-    """Vectors of its texts, from the lake's cache."""
-    folder = Storage.from_uri(config.lake) / "vectors"
+    """Vectors of its chunks' texts, and of whatever else was embedded for it: its sentences, the
+    chunks of strategies that were only tried."""
+    folder = Lake(config.lake).vectors
     if not folder.exists():
         return
     from pipelines.embedding.cache import VectorCache, text_key
 
+    keys = sorted({text_key(text) for text in trace.texts})
     with step("erase"):
-        VectorCache(folder).forget(sorted({text_key(text) for text in trace.texts}))
-    yield Outcome("vectors", True, f"those of {len(set(trace.texts))} texts")
+        removed = VectorCache(folder).forget(keys, trace.document_id)
+    yield Outcome("vectors", True, f"{removed} vectors of its texts, and the files they were in")
 
 
 def erase_lake_tables(config: Config, trace: Trace) -> Iterator[Outcome]:

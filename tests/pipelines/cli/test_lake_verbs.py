@@ -185,7 +185,7 @@ def test_a_document_that_a_chunker_failed_on_is_withdrawn_until_a_replay(
     )
     # Chunk in this process, where a chunker can be made to fail.
     inline = ProcessPool(0, function="pipelines.transform.work:chunk_unit")
-    monkeypatch.setattr(work, "chunk_pool", lambda *_: inline)
+    monkeypatch.setattr(work, "chunk_pool", lambda *_, **__: inline)
     with monkeypatch.context() as broken:
 
         def fail(*_: Any) -> Any:
