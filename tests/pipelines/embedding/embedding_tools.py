@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -43,16 +43,22 @@ def noted(log: str | Path) -> list[str]:
 
 
 class Noting:
-    """Vectors of hashes; each call takes its time. One that `dies` does so in its second call."""
+    """Vectors of hashes; each call takes its time.
+
+    One with a `death` dies in its second call, once that returns.
+    """
 
     name, dimensions, max_tokens = "noting", 4, 100
 
-    def __init__(self, log: Path, seconds: float = 0.001, dies: bool = False) -> None:
-        self.log, self.seconds, self.dies, self.calls = log, seconds, dies, 0
+    def __init__(
+        self, log: Path, seconds: float = 0.001, death: Callable[[], object] | None = None
+    ) -> None:
+        self.log, self.seconds, self.death, self.calls = log, seconds, death, 0
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         self.calls += 1
-        if self.dies and self.calls == 2:
+        if self.death is not None and self.calls == 2:
+            self.death()
             os._exit(9)
         note(self.log, texts)
         time.sleep(self.seconds * len(texts))

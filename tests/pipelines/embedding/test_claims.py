@@ -7,6 +7,7 @@ import multiprocessing
 import random
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,19 @@ TEXTS = [f"text {n}" for n in range(240)]
 def embed_all(lake: str, log: str, seed: int, dies: bool, gate: Any) -> None:
     """One process: all texts in an order of its own, in several calls."""
     caching._WRITE_TEXTS = 16
+
+    def death() -> None:
+        gate.wait()
+        time.sleep(0.3)  # for the others to find what is claimed, and to wait
+
     embedder = CachingEmbedder(
-        Noting(Path(log), dies=dies), VectorCache(Storage.from_uri(lake) / "vectors")
+        Noting(Path(log), death=death if dies else None),
+        VectorCache(Storage.from_uri(lake) / "vectors"),
     )
     texts = list(TEXTS)
     random.Random(seed).shuffle(texts)
-    gate.wait()
+    if not dies:
+        gate.wait()
     for start in range(0, len(texts), 80):
         part = texts[start : start + 80]
         assert np.array_equal(embedder.embed(part, ["d"] * len(part)), vectors_of(part))
