@@ -17,6 +17,8 @@ PALETTE = (
 )  # fmt: skip
 _INK = "var(--ink-2,#5c6470)"
 _LINE = "var(--line,#d9dce1)"
+_MARK = 18.0
+"""Width of a mark with its edge, in a chart of strategies."""
 _FONT = "font:11px system-ui,sans-serif"
 
 
@@ -70,7 +72,8 @@ def scatter(
 ) -> str:
     """Strategies by cost (x, less is better) and quality (y, more is better).
 
-    The line joins those that no other one beats in both.
+    The line joins those that no other one beats in both. Marks that would cover each other are
+    moved sideways, the worse ones further.
     """
     width, height = 360.0, 270.0
     left, right, top, bottom = 46.0, 14.0, 14.0, 40.0
@@ -97,8 +100,8 @@ def scatter(
         parts.append(
             f'<polyline points="{path}" fill="none" stroke="{_INK}" stroke-dasharray="3 3"/>'
         )
-    for point in sorted(points, key=lambda p: -p.rank):
-        x, y = at_x(point.x), at_y(point.y)
+    placed = _side_by_side([(at_x(p.x), at_y(p.y)) for p in points])
+    for point, (x, y) in sorted(zip(points, placed, strict=True), key=lambda p: -p[0].rank):
         title = (
             f"{point.label}: {show_y(point.y)} ({show_y(point.low)} to {show_y(point.high)}), "
             f"{x_label} {show_x(point.x)}"
@@ -115,6 +118,21 @@ def scatter(
             "</text></g>"
         )
     return "".join([*parts, "</svg>"])
+
+
+def _side_by_side(places: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The places in their order, each as near to where it was as leaves the earlier ones free."""
+    free: list[tuple[float, float]] = []
+    for x, y in places:
+        steps = (sign * step * _MARK / 2 for step in range(2 * len(places)) for sign in (1, -1))
+        free.append(
+            next(
+                (x + move, y)
+                for move in steps
+                if all(math.hypot(x + move - a, y - b) >= _MARK - 1e-6 for a, b in free)
+            )
+        )
+    return free
 
 
 def lines(

@@ -12,9 +12,10 @@ from typing import Any
 import pyarrow.compute as pc
 
 from pipelines.evaluate.compare import Comparison
-from pipelines.evaluate.report import questions, sections
+from pipelines.evaluate.report import figures, questions, tables, verdict
 from pipelines.evaluate.report.documents import Column, document_view
-from pipelines.evaluate.report.words import h, label
+from pipelines.evaluate.report.order import Order
+from pipelines.evaluate.report.words import h, label, number_of
 
 LARGEST = 5_000_000
 """Bytes of a report at most; documents and questions are sampled to stay below."""
@@ -26,7 +27,7 @@ _DOCUMENT_BYTES = 3_500_000
 
 def report(made: Comparison) -> str:
     """The report of a comparison, a whole page."""
-    order = sections.Order(made)
+    order = Order(made)
     chunks = {name: chunk_places(made, name) for name in order.names}
     config = made.config
     when = datetime.fromtimestamp(made.started_at, UTC).strftime("%-d %B %Y, %H:%M UTC")
@@ -36,16 +37,17 @@ def report(made: Comparison) -> str:
         ("characters", f"{characters:,}"),
         ("questions", f"{len(made.resolution.questions):,}"),
         ("retriever", ", ".join(made.settings.retrievers)),
-        ("goes by", label(made.settings.objective)),
     ]
+    if made.ranking:
+        facts.append(("goes by", label(made.settings.objective)))
     shown = "".join(f"<div><dt>{h(k)}</dt><dd>{h(v)}</dd></div>" for k, v in facts)
+    many = number_of(len(order.names), "strategy", "strategies")
     body = [
         f"<h1>Which chunking fits {h(config.name)}?</h1>",
-        f'<p class="lead">{len(order.names)} strategies on the same documents and questions · '
-        f"{h(when)}</p>",
-        sections.verdict(made, order),
+        f'<p class="lead">{many} on the same documents and questions · {h(when)}</p>',
+        verdict.verdict(made, order),
         f'<dl class="facts">{shown}</dl>',
-        sections.failures(made),
+        verdict.failures(made),
     ]
     menu: list[tuple[str, str]] = []
 
@@ -55,33 +57,36 @@ def report(made: Comparison) -> str:
             told = f'<p class="note">{note}</p>' if note else ""
             body.append(f'<section id="{anchor}"><h2>{h(title)}</h2>{told}{content}</section>')
 
-    if order.names:
+    if order.names and not made.ranking:
+        section("ranking", "Strategies", "", tables.ranking_table(made, order))
+    elif order.names:
         section(
             "ranking", "Ranking",
             "Means over the questions with 95 % bootstrap intervals. Green figures are level with "
             "the best: the difference, paired by question, may be chance. Headings sort.",
-            sections.ranking_table(made, order),
+            tables.ranking_table(made, order),
         )  # fmt: skip
+    if order.names:
         section(
             "cost", "Quality and cost",
             "Numbers are ranks. The dashed line joins the strategies that no other one beats in "
-            "both; up and left is better.",
-            sections.cost_charts(made, order),
+            "both; up and left is better. Marks that would cover each other stand side by side.",
+            figures.cost_charts(made, order),
         )  # fmt: skip
-        section("reading", "The more is read", "", sections.curves(made, order))
+        section("reading", "The more is read", "", figures.curves(made, order))
         section(
             "cuts", "Quality of the cuts",
             "Figures that need no questions. In each column the greener the better; point at a "
             "heading for its meaning.",
-            sections.label_free(order),
+            tables.label_free(order),
         )  # fmt: skip
-        section("types", "By data type", "", sections.by_type(made, order))
-        section("classes", "By kind of question", "", sections.by_class(made, order))
+        section("types", "By data type", "", tables.by_type(made, order))
+        section("classes", "By kind of question", "", tables.by_class(made, order))
         section(
             "sizes", "Sizes",
             "Tokens of the smallest chunks, context included, from 0 to the cap; the line is the "
             "median.",
-            sections.sizes(order),
+            figures.sizes(order),
         )  # fmt: skip
         section("questions", "Questions", "", questions.worst_questions(made, order, chunks))
         section(
@@ -127,7 +132,7 @@ def chunk_places(made: Comparison, name: str) -> dict[str, tuple[int, int, int, 
     }
 
 
-def documents(made: Comparison, order: sections.Order, chunks: Mapping[str, Any]) -> str:
+def documents(made: Comparison, order: Order, chunks: Mapping[str, Any]) -> str:
     """Excerpts of some documents under every strategy."""
     chosen = choose_documents(made)
     if not chosen:

@@ -12,7 +12,7 @@ from chunkers.segments import segments
 from pipelines.evaluate.compare import Comparison
 from pipelines.evaluate.corpus import CorpusDocument
 from pipelines.evaluate.ranking import figures_of
-from pipelines.evaluate.report.sections import Order
+from pipelines.evaluate.report.order import Order
 from pipelines.evaluate.report.words import h, label, percent, says
 
 WORST = 8

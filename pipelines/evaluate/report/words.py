@@ -55,6 +55,15 @@ def label(metric: str) -> str:
     return f"{names[kind]} {k}" if kind in names else metric.replace("_", " ")
 
 
+def way(variant: str) -> str:
+    """A way to ask, as people say it: `bm25/small>large` finds the small and reads the large."""
+    retriever, _, size = variant.partition("/")
+    found, _, read = size.partition(">")
+    if read:
+        return f"{retriever}: {found} found, {read} read"
+    return f"{retriever}: {found}" if found else retriever
+
+
 def meaning(metric: str) -> str:
     """What a metric says, in a few words; empty where the label does."""
     return _LABELS.get(metric, ("", ""))[1]
@@ -91,6 +100,11 @@ def count(value: float) -> str:
     if abs(value) >= 100_000:
         return f"{value / 1e3:.0f}\u202fk"
     return f"{value:,.0f}"
+
+
+def number_of(number: float, one: str, many: str) -> str:
+    """How many there are: 1 document, 2,000 documents."""
+    return f"{number:,.0f} {one if number == 1 else many}"
 
 
 def seconds(value: float) -> str:

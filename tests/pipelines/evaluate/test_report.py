@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ElementTree
 from html import unescape
+from itertools import combinations
+from math import dist
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.evaluate.report.charts import Point, histogram, lines, scatter, ticks, whisker
 from pipelines.evaluate.report.documents import Column, document_view
-from pipelines.evaluate.report.words import h, percent_short
+from pipelines.evaluate.report.words import h, percent_short, way
 
 TEXT = "# A <b>title</b> & more\n\nOne sentence. Another one, with \u202e and \x07.\n" * 4
 SPANS = [(0, 60), (50, 130), (131, len(TEXT))]
@@ -52,6 +54,25 @@ def test_charts_are_well_formed_and_say_their_figures() -> None:
         assert root.get("role") == "img"
         assert root.get("aria-label")
     assert h("a <&> b") in scatter(points, "x", "y", str, str)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4)), min_size=1, max_size=12))
+def test_no_mark_covers_another(places: list[tuple[int, int]]) -> None:
+    points = [Point(f"s{n}", n, n + 1, x, y, 0, 5) for n, (x, y) in enumerate(places)]
+    chart = ElementTree.fromstring(scatter(points, "tokens", "recall", str, str))
+    marks = [
+        (float(mark.get("cx", "")), float(mark.get("cy", "")))
+        for mark in chart.iter()
+        if mark.tag.endswith("circle")
+    ]
+    assert len(marks) == len(points)
+    for one, other in combinations(marks, 2):
+        assert dist(one, other) > 17
+
+
+def test_ways_to_ask_are_said_in_words() -> None:
+    said = [way(variant) for variant in ("bm25", "dense/small", "bm25/small>large")]
+    assert said == ["bm25", "dense: small", "bm25: small found, large read"]
 
 
 @given(st.floats(-1e6, 1e6), st.floats(0, 1e6))
