@@ -1,22 +1,24 @@
-"""The part of ADLS Gen2's REST service that access lists need, as its documentation states it.
+"""The parts of ADLS Gen2's REST service that access lists need, as its documentation states them.
 
 There is no emulator with a hierarchical namespace. This one holds a tree of access lists beside a
 blob emulator that holds the bytes, and is as strict as the documents are: an API version that
 knows access lists, a signature, `action=getAccessControl`, object ids rather than names unless
 `upn=true`, lists with the default entries of directories, 404 for what is not there, and on
-demand 403, 429 and 5xx. Nothing else is answered.
+demand 403, 429 and 5xx. Nothing else is answered. `listing` is a page of List Blobs with
+`include=permissions`, directories among the files, for a proxy in front of the blob emulator.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+from xml.sax.saxutils import escape
 
 FIRST_VERSION = "2018-11-09"
 ROOT = "/"
@@ -62,6 +64,47 @@ class Lake:
         for count in range(1, len(parts)):
             self.nodes.setdefault((file_system, "/".join(parts[:count])), Node())
         self.nodes[file_system, "/".join(parts) or ROOT] = Node(**values)
+
+
+def listing(
+    lake: Lake, file_system: str, files: Mapping[str, int], query: Mapping[str, str]
+) -> bytes:
+    """A page of List Blobs (2020-06-12 and later) for an account with a hierarchical namespace.
+
+    Args:
+        lake: whose access lists.
+        file_system: which container.
+        files: name to size.
+        query: of the request.
+    """
+    assert set(query["include"].split(",")) == {"metadata", "permissions"}
+    prefix, marker = query.get("prefix", ""), query.get("marker", "")
+    folders = {path for name, path in lake.nodes if name == file_system} - files.keys() - {ROOT}
+    names = sorted(n for n in {*files, *folders} if n.startswith(prefix) and n >= marker)
+    size = int(query.get("maxresults", 5000))
+    items = []
+    for name in names[:size]:
+        node = lake.nodes.get((file_system, name), Node())
+        folder = name in folders
+        encoded = ' Encoded="true"' if "\ufffe" in name else ""
+        shown = quote(name) if encoded else escape(name)
+        items.append(
+            f"<Blob><Name{encoded}>{shown}</Name><Properties>"
+            "<Last-Modified>Fri, 27 Nov 2026 12:00:00 GMT</Last-Modified><Etag>0x1</Etag>"
+            f"<Owner>{node.owner}</Owner><Group>{node.group}</Group>"
+            f"<Permissions>{node.permissions}</Permissions><Acl>{node.text}</Acl>"
+            f"<ResourceType>{'directory' if folder else 'file'}</ResourceType>"
+            f"<Content-Length>{files.get(name, 0)}</Content-Length>"
+            "<Content-Type>text/markdown</Content-Type><BlobType>BlockBlob</BlobType></Properties>"
+            f"<Metadata>{'<hdi_isfolder>true</hdi_isfolder>' if folder else ''}</Metadata></Blob>"
+        )
+    after = escape(names[size]) if len(names) > size else ""
+    return (
+        '<?xml version="1.0" encoding="utf-8"?><EnumerationResults ServiceEndpoint="http://x/" '
+        f'ContainerName="{file_system}"><Prefix>{escape(prefix)}</Prefix>'
+        f"<MaxResults>{size}</MaxResults><Blobs>{''.join(items)}</Blobs>"
+        f"<NextMarker>{after}</NextMarker></EnumerationResults>"
+    ).encode()
 
 
 @contextmanager

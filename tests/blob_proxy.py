@@ -45,6 +45,8 @@ class Answer:
     """Seconds before anything is said."""
     cut: int | None = None
     """Pass the request on, and break off after so many bytes of the answer's body."""
+    body: bytes | None = None
+    """What to say, in place of an error of this code."""
 
 
 Rule = Callable[[Asked], Answer | None]
@@ -82,8 +84,10 @@ def proxy(upstream: str, rule: Rule = lambda asked: None) -> Iterator[Proxy]:
             if answer is not None and answer.delay:
                 time.sleep(answer.delay)
             if answer is not None and answer.cut is None:
-                said = _XML.format(code=answer.code).encode()
-                headers = {"x-ms-error-code": answer.code, **answer.headers}
+                said, headers = answer.body, {"Content-Type": "application/xml", **answer.headers}
+                if said is None:
+                    said = _XML.format(code=answer.code).encode()
+                    headers = {"x-ms-error-code": answer.code, **answer.headers}
                 self.answer(answer.status, list(headers.items()), said)
                 return
             connection = http.client.HTTPConnection(target.hostname or "", target.port)

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+from xml.etree import ElementTree
 
 from lineage.acl import Acl
 from lineage.errors import ConfigError, MissingExtra
@@ -46,11 +48,56 @@ class AdlsRights:
     """Where a flat list cannot say the same, use a narrower one instead of `unknown`."""
 
 
+Stated = tuple[str, str, str]
+"""Owner, owning group and access list of a path, as the service says them."""
+
+
+class StatedLists:
+    """The access lists that come with the pages of a listing (`include=permissions`).
+
+    The library's own records have no room for them, so pages are read a second time. What is not
+    there, of a service that does not know the option, has to be asked for.
+    """
+
+    def __init__(self) -> None:
+        self._page: dict[str, Stated] = {}
+
+    def hook(self, response: Any) -> None:
+        """Take what a page says; for `raw_response_hook`."""
+        if response.http_response.status_code == 200:
+            self._page = stated_in(response.http_response.body())
+
+    def take(self) -> dict[str, Stated]:
+        """What the newest page said, by path."""
+        page, self._page = self._page, {}
+        return page
+
+
+def stated_in(page: bytes) -> dict[str, Stated]:
+    """The access lists in a page of List Blobs, by path; paths without one are left out."""
+    found: dict[str, Stated] = {}
+    for blob in ElementTree.fromstring(page).iterfind("Blobs/Blob"):
+        name, properties = blob.find("Name"), blob.find("Properties")
+        if name is None or properties is None or not name.text:
+            continue
+        owner, group, acl = (properties.findtext(key) for key in ("Owner", "Group", "Acl"))
+        if owner and group and acl:
+            encoded = name.get("Encoded") == "true"
+            found[unquote(name.text) if encoded else name.text] = owner, group, acl
+    return found
+
+
 class AdlsAcls:
     """The ACLs of files in one container, as they are during one listing.
 
-    Directories are asked for once. Every file is asked for, each time: the service's ETags do not
-    promise to move with an access list.
+    What the listing has said is taken from there. Everything else is asked for, directories once,
+    files each time: the service's ETags do not promise to move with an access list.
+
+    Args:
+        address: of the container.
+        where: the configuration's key of the source, for messages.
+        settings: how lists become rights.
+        key: the configuration's key of `settings`.
     """
 
     def __init__(
@@ -61,6 +108,7 @@ class AdlsAcls:
         self._key = key
         self._settings = settings
         self._client = connect(address, where)
+        self._stated: Mapping[str, Stated] = {}
         self._folders: dict[str, PathAcl | str] = {}
         self._resolved: dict[tuple[PathAcl, ...], Acl] = {}
 
@@ -86,6 +134,14 @@ class AdlsAcls:
             raise explain(error, self._address, self._where) from error
         except ValueError as error:
             self._folders["/"] = f"/: {error}"
+
+    def take(self, said: StatedLists, folders: Sequence[str]) -> None:
+        """Take what the newest page of the listing said, for good of the directories in it."""
+        self._stated = said.take()
+        for folder in folders:
+            name = folder.rstrip("/")
+            if name in self._stated:
+                self._folders[name] = self._told(name)
 
     def of(self, names: Sequence[str]) -> Iterator[Acl]:
         """The ACL of each file, in order.
@@ -131,7 +187,8 @@ class AdlsAcls:
         from azure.core.exceptions import AzureError
 
         try:
-            return self._read(name)
+            stated = self._stated.get(name)
+            return self._read(name) if stated is None else _parsed(*stated)
         except AzureError as error:
             status = getattr(error, "status_code", None)
             reason = error_code(error) or (str(status) if status else type(error).__name__)

@@ -18,7 +18,13 @@ from lineage.acl import Acl
 from lineage.errors import ConfigError
 from pipelines.config_place import ConfigPlace
 from pipelines.ingest.sources import acls, keys, sidecars
-from pipelines.ingest.sources.adls import FIRST_WINDOW, WINDOW, AdlsAcls, AdlsRights
+from pipelines.ingest.sources.adls import (
+    FIRST_WINDOW,
+    WINDOW,
+    AdlsAcls,
+    AdlsRights,
+    StatedLists,
+)
 from pipelines.ingest.sources.azure_client import (
     ContainerAddress,
     client,
@@ -95,6 +101,9 @@ class AzureSource:
         address = self._address
         container = self._client()
         probe(container, address.prefix)
+        if self.adls is not None:
+            yield from self._with_access_lists(container, self.adls)
+            return
         found: dict[str, Any] = {}
         held: deque[Any] | None = deque()
         count = 0
@@ -112,10 +121,7 @@ class AzureSource:
             self._check_not_a_blob(container)
         again: Iterable[Iterable[Any]] = [held] if held is not None else self._pages(container)
         blobs = (b for b in chain.from_iterable(again) if b.name not in found and not _is_folder(b))
-        if self.adls is not None:
-            yield from self._with_access_lists(blobs, self.adls, found)
-        else:
-            yield from self._with_sidecars(blobs, self._sidecars(found, known))
+        yield from self._with_sidecars(blobs, self._sidecars(found, known))
 
     def _with_sidecars(self, blobs: Iterator[Any], rights: Sidecars) -> Iterator[Listed]:
         folders = _FolderAcls(rights)
@@ -134,44 +140,66 @@ class AzureSource:
         if unseen:
             _LOG.warning("%s: %s", self._where, sidecars.unseen_message(unseen))
 
-    def _with_access_lists(
-        self, blobs: Iterator[Any], settings: AdlsRights, sidecar_files: Mapping[str, Any]
-    ) -> Iterator[Listed]:
-        if sidecar_files:
-            _LOG.warning(
-                "%s: %d ACL files are not looked at, since rights come from the lake's access "
-                "lists (acl: {from: adls}): %s",
-                self._where, len(sidecar_files), ", ".join(list(sidecar_files)[:3]),
-            )  # fmt: skip
+    def _with_access_lists(self, container: Any, settings: AdlsRights) -> Iterator[Listed]:
         lists = AdlsAcls(self._address, self._where, settings, self.place.at("acl"))
         lists.check()
         cut = len(self._address.prefix)
-        keyed = ((blob, keys.exact_key(blob.name[cut:])) for blob in blobs)
-        taken = ((blob, key) for blob, key in keyed if self.globs.match(key))
-        size = FIRST_WINDOW
-        while window := list(islice(taken, size)):
-            size = WINDOW
-            rights = lists.of([blob.name for blob, _ in window])
-            for (blob, key), acl in zip(window, rights, strict=True):
-                yield self._listed(blob, key, acl)
+        said = StatedLists()
+        count, size = 0, FIRST_WINDOW
+        passed_over: list[str] = []
+        for page in self._pages(container, said):
+            count += len(page)
+            lists.take(said, [blob.name for blob in page if _is_folder(blob)])
+            taken: list[tuple[Any, str]] = []
+            for blob in page:
+                key = keys.exact_key(blob.name[cut:])
+                if sidecars.target_of(blob.name.rpartition("/")[2]) is not None:
+                    passed_over.append(blob.name)
+                elif not _is_folder(blob) and self.globs.match(key):
+                    taken.append((blob, key))
+            rest = iter(taken)
+            while window := list(islice(rest, size)):
+                size = WINDOW
+                rights = lists.of([blob.name for blob, _ in window])
+                for (blob, key), acl in zip(window, rights, strict=True):
+                    yield self._listed(blob, key, acl)
+        if not count:
+            self._check_not_a_blob(container)
+        if passed_over:
+            _LOG.warning(
+                "%s: %d ACL files are not looked at, since rights come from the lake's access "
+                "lists (acl: {from: adls}): %s",
+                self._where, len(passed_over), ", ".join(passed_over[:3]),
+            )  # fmt: skip
 
-    def _pages(self, container: Any) -> Iterator[Sequence[Any]]:
-        """With tags where the account has them and shows them."""
+    def _pages(self, container: Any, said: StatedLists | None = None) -> Iterator[Sequence[Any]]:
+        """With tags where the account has them and shows them; given `said`, with access lists in
+        their place, since accounts with a hierarchical namespace have no tags."""
         from azure.core.exceptions import HttpResponseError
 
-        options = {"name_starts_with": self._address.prefix or None}
-        found = pages(container, include=["metadata", "tags"], **options)
+        options: dict[str, Any] = {"name_starts_with": self._address.prefix or None}
+        also = "tags" if said is None else "permissions"
+        hook = {} if said is None else {"raw_response_hook": said.hook}
+        found = pages(container, include=["metadata", also], **options, **hook)
         try:
             first = next(found, None)
         except HttpResponseError as error:
             if error.status_code not in (400, 403, 409):
                 raise
-            _LOG.warning(
-                "%s: index tags cannot be listed (%s), so they are no labels; they need the right "
-                "'blobs/tags/read', and an account without hierarchical namespace",
-                self._where,
-                error_code(error) or error.status_code,
-            )
+            reason = error_code(error) or error.status_code
+            if said is None:
+                _LOG.warning(
+                    "%s: index tags cannot be listed (%s), so they are no labels; they need the "
+                    "right 'blobs/tags/read', and an account without hierarchical namespace",
+                    self._where,
+                    reason,
+                )
+            else:
+                _LOG.info(
+                    "%s: access lists do not come with the listing (%s), so each file is asked for",
+                    self._where,
+                    reason,
+                )
             yield from pages(container, include=["metadata"], **options)
             return
         if first is not None:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from adls_fake import ROOT, Lake, adls
+from adls_fake import ROOT, Lake, adls, listing
+from blob_proxy import Answer, Asked, Proxy, proxy
 
 from lineage import Acl, Principal
 from lineage.errors import ConfigError
@@ -39,6 +40,27 @@ def container(azurite: Any, lake: Lake) -> Any:
         lake.set(made.container_name, name, acl="user::rw-,group::---,other::---")
     lake.set(made.container_name, ROOT, acl=OPEN)
     return made
+
+
+@pytest.fixture
+def told(
+    azurite: Any, lake: Lake, container: Any, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Proxy]:
+    """A blob service whose listings hold access lists, two pages of a few paths each."""
+
+    def rule(asked: Asked) -> Answer | None:
+        query = {name: values[0] for name, values in asked.query.items()}
+        if not asked.is_listing or "permissions" not in query.get("include", ""):
+            return None
+        files = {blob.name: blob.size for blob in container.list_blobs()}
+        return Answer(200, body=listing(lake, container.container_name, files, query))
+
+    monkeypatch.setattr(azure_client, "_PAGE_BLOBS", 4)
+    with proxy(azurite.endpoint, rule) as running:
+        text = azurite.connection_string.replace(azurite.endpoint, running.endpoint)
+        text = f"{text}DfsEndpoint={lake.endpoint};"
+        monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", text)
+        yield running
 
 
 def source(container: Any, path: str = "", **rights: Any) -> AzureSource:
@@ -152,6 +174,53 @@ def test_directories_are_asked_for_once(lake: Lake, container: Any) -> None:
         + [f"many/{n}" for n in range(4)]
         + [f"many/{n % 4}/{n}.md" for n in range(40)]
     )
+
+
+def test_lists_that_come_with_the_listing_are_not_asked_for(
+    lake: Lake, told: Proxy, container: Any
+) -> None:
+    name = container.container_name
+    lake.set(name, "open.md", acl="user::rw-,group::---,other::r--")
+    lake.set(
+        name, "hr", acl=f"user::rwx,group::---,group:{HR}:--x,mask::--x,other::---",
+        default=f"default:user::rwx,default:group:{STAFF}:rwx,default:other::rwx",
+    )  # fmt: skip
+    lake.set(name, "hr/leave.md", acl=f"user::rw-,group::---,group:{HR}:r--,mask::r--,other::---")
+    lake.set(name, "hr/secret/pay.md", acl="user::rw-,group::---,other::r--")
+    container.upload_blob("a & <b>.md", "text")
+    lake.set(name, "a & <b>.md", owner="olga", acl="user::r--,group::---,other::---")
+    container.upload_blob("hr/_acl.yaml", "public")
+    acls = found(container)
+    assert acls["open.md"].permits(Principal("anyone"))
+    assert acls["hr/leave.md"].allow_groups == acls["hr/secret/pay.md"].allow_groups == (HR,)
+    assert acls["a & <b>.md"].allow_users == ("olga",)
+    assert sorted(acls) == ["a & <b>.md", "hr/leave.md", "hr/secret/pay.md", "open.md"]
+    assert lake.asked == [("HEAD", ROOT)]
+    listings = [
+        asked for asked in told.asked if "permissions" in asked.query.get("include", [""])[0]
+    ]
+    assert len(listings) == 2
+
+    # Further down, only the directories above are to be asked for.
+    lake.asked.clear()
+    assert found(container, "/hr/secret")["pay.md"].allow_groups == (HR,)
+    assert lake.asked == [("HEAD", ROOT), ("HEAD", "hr"), ("HEAD", "hr/secret")]
+
+
+def test_they_say_the_same_as_when_each_is_asked_for(
+    lake: Lake, azurite: Any, container: Any, monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:  # fmt: skip
+    name = container.container_name
+    lake.set(name, "hr", acl=f"user::rwx,group::---,group:{STAFF}:--x,mask::--x,other::---")
+    lake.set(name, "hr/leave.md", acl=f"user::rw-,group::---,group:{HR}:r--,mask::r--,other::---")
+    lake.set(name, "open.md", acl="user::rw-,group::r-?,other::---")
+    asked_for = found(container)
+    lake.asked.clear()
+    request.getfixturevalue("told")
+    assert found(container) == asked_for
+    assert {acl.state for acl in asked_for.values()} == {"unknown", "explicit"}
+    assert lake.asked == [("HEAD", ROOT)]
 
 
 def test_names_of_any_letters(lake: Lake, container: Any) -> None:
