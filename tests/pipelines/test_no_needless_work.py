@@ -2,45 +2,24 @@
 
 from __future__ import annotations
 
-import importlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from call_spies import PLACES, spy_on, with_vectors
 
 from lineage import ConfigError
 from pipelines.ingest.parsers import registry
 
 PROSE = "# Leave\n\nEveryone has thirty days. They are agreed on with the team.\n\n" * 8
 
-PLACES = {
-    "parses": "pipelines.ingest.parsers.parse_bytes",
-    "chunkings": "pipelines.transform.work.chunk_document",
-    "counts": "pipelines.transform.work.TokenMap",
-    "fetches": "pipelines.ingest.sources.local.LocalSource.fetch",
-    "merges": "pipelines.load.lancedb.LanceSink._replace",
-}
+FETCHES = "pipelines.ingest.sources.local.LocalSource.fetch"
 
 
 @pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
-    counts: Counter[str] = Counter()
-    for name, place in PLACES.items():
-        path, _, attribute = place.rpartition(".")
-        try:
-            owner: Any = importlib.import_module(path)
-        except ModuleNotFoundError:
-            module, _, cls = path.rpartition(".")
-            owner = getattr(importlib.import_module(module), cls)
-        original: Callable[..., Any] = getattr(owner, attribute)
-
-        def spy(*args: Any, _name: str = name, _original: Any = original, **kwargs: Any) -> Any:
-            counts[_name] += 1
-            return _original(*args, **kwargs)
-
-        monkeypatch.setattr(owner, attribute, spy)
-    return counts
+def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    return spy_on(monkeypatch, fetches=FETCHES)
 
 
 def ids(project: Any) -> list[tuple[str, str]]:
@@ -67,8 +46,9 @@ def test_a_change_of_rights_or_labels_is_rows_and_nothing_else(
 ) -> None:
     project.write("a.md", PROSE)
     project.write("b.md", PROSE.replace("thirty", "twenty"))
+    with_vectors(project)
     project.run()
-    assert set(calls) == set(PLACES)
+    assert set(calls) == {*PLACES, "fetches"}
     before = ids(project)
     calls.clear()
     CHANGES[kind](project)
@@ -77,7 +57,8 @@ def test_a_change_of_rights_or_labels_is_rows_and_nothing_else(
     loaded = project.load()
     changed = 1 if kind == "sidecar" else 2
     assert calls == Counter()
-    assert ingested.counts["acl"] == transformed["acl"] == loaded.acl_updated == changed
+    assert ingested.counts["acl"] == transformed["acl"] == changed
+    assert loaded.acl_updated == 2 * changed
     assert (transformed["documents"], transformed["chunks"], loaded.upserted) == (0, 0, 0)
     assert {row["op"] for row in project.documents().values()} <= {"acl", "upsert"}
     assert ids(project) == before
