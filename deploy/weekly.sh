@@ -4,7 +4,8 @@
 #
 #   sh weekly.sh CONFIG [OPTIONS OF TUNE]        GRISTMILL=… names another program
 #
-# Every step runs, also after one that failed; the exit code is that of the first that did.
+# Every step runs, also after one that failed; the exit code is that of the first that did. Too little
+# evidence to tune by, or no MLflow to publish to, is no failure.
 set -u
 config=${1:?usage: weekly.sh CONFIG [OPTIONS OF TUNE]}
 shift
@@ -17,7 +18,7 @@ step() {
     [ $failed -ne 0 ] || failed=$code
 }
 
-step tune "$config" --quiet --minutes 60 "$@"
+step tune "$config" --quiet --if-evidence --minutes 60 "$@"
 step policy "$config" history
 step compact "$config"
 step publish "$config"

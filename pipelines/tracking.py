@@ -133,13 +133,19 @@ def new_record(
     }
 
 
-def record_run(lake_uri: str, record: Mapping[str, Any]) -> str:
-    """Keep a run's record in the lake, pending.
+def record_run(lake_uri: str, record: Mapping[str, Any], *, to_publish: bool = True) -> str:
+    """Keep a run's record in the lake.
+
+    Args:
+        lake_uri: where.
+        record: of `new_record`.
+        to_publish: whether it is pending until it is logged to MLflow. Where no MLflow is
+            configured it is not: it is there for comparisons with later runs.
 
     Returns:
         Path or URI of the JSON file.
     """
-    folder = _runs(lake_uri) / _PENDING
+    folder = _runs(lake_uri) / _PENDING if to_publish else _runs(lake_uri)
     folder.make_folder()
     data = json.dumps(record, indent=1, ensure_ascii=False, default=str)
     # A lone surrogate, as from a file name, has no place in UTF-8.

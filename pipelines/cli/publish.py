@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from lineage.errors import ConfigError
 from pipelines.cli.common import SETTINGS, common_options, config_argument
 from pipelines.cli.output import emit_json, print_note
 
@@ -24,11 +23,6 @@ def command(config: Path, as_json: bool) -> int:
     from pipelines.config import load_config
 
     loaded = load_config(config)
-    if loaded.mlflow is None:
-        raise ConfigError(
-            f"{loaded.path}: there is no `mlflow` to publish to; for example "
-            '`mlflow: {tracking_uri: "sqlite:///.gristmill/mlflow.db"}`'
-        )
     with with_extra("transform"):
         from pipelines.tracking import Published, publish_pending
 

@@ -44,6 +44,10 @@ if TYPE_CHECKING:
 @click.option("--seed", default=0, metavar="N", help="Of the split and the search [0].")
 @click.option("--storage", type=click.Path(path_type=Path), help="SQLite file of the trials.")
 @click.option("--promote/--no-promote", default=True, help="Whether to promote [yes].")
+@click.option(
+    "--if-evidence", is_flag=True,
+    help="With too little evidence, say so and exit with 0, as a schedule wants it.",
+)  # fmt: skip
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @common_options
 def command(
@@ -59,6 +63,7 @@ def command(
     seed: int,
     storage: Path | None,
     promote: bool,
+    if_evidence: bool,
     quiet: bool,
     as_json: bool,
 ) -> int:
@@ -79,8 +84,9 @@ def command(
         from pipelines.evaluate.tune import TuneOptions, tune
         from pipelines.evaluate.tune_outcome import Tried
         from pipelines.evaluate.tune_report import log_outcome, write_report
+        from pipelines.evaluate.tune_split import TooLittleEvidence
 
-        known = _evidence(loaded, evidence, feedback)
+        known = _evidence(loaded, evidence, feedback, if_evidence)
         corpus = read_snapshot(loaded, known)
         resolution = resolve(known, corpus)
 
@@ -90,16 +96,21 @@ def command(
                 where = f"part {tried.fold} held out, " if tried.fold else ""
                 click.echo(f"{where}trial {tried.number}: {shown}", err=True)
 
-        outcome = tune(
-            loaded,
-            chosen,
-            corpus,
-            resolution.questions,
-            TuneOptions(trials, minutes, tokens, held_out, seed, promote, folds),
-            storage=storage or _storage(loaded, chosen.name),
-            embedder=configured_embedder(loaded),
-            progress=tell,
-        )
+        try:
+            outcome = tune(
+                loaded,
+                chosen,
+                corpus,
+                resolution.questions,
+                TuneOptions(trials, minutes, tokens, held_out, seed, promote, folds),
+                storage=storage or _storage(loaded, chosen.name),
+                embedder=configured_embedder(loaded),
+                progress=tell,
+            )
+        except TooLittleEvidence as error:
+            if not if_evidence:
+                raise
+            return _too_little(chosen.name, str(error), as_json)
         folder = write_report(loaded, outcome, run_id)
         mlflow_run_id, note = log_outcome(loaded, corpus, outcome, run_id, started_at, folder)
     notes = _notes(loaded, outcome, len(resolution.problems), note)
@@ -110,7 +121,15 @@ def command(
     return 0
 
 
-def _evidence(config: Config, path: Path | None, feedback: bool) -> EvidenceSet:
+def _too_little(strategy: str, why: str, as_json: bool) -> int:
+    if as_json:
+        emit_json({"strategy": strategy, "promoted": None, "verdict": f"kept: {why}"})
+    else:
+        print_note(f"strategy {strategy!r} is not tuned: {why}")
+    return 0
+
+
+def _evidence(config: Config, path: Path | None, feedback: bool, none_is_fine: bool) -> EvidenceSet:
     from pipelines.evaluate.evidence import EvidenceSet
     from pipelines.evaluate.evidence_files import read_evidence
     from pipelines.evaluate.inputs import read_configured
@@ -119,7 +138,7 @@ def _evidence(config: Config, path: Path | None, feedback: bool) -> EvidenceSet:
     given = feedback_evidence(config).evidence if feedback else EvidenceSet()
     if path is not None:
         return read_evidence(path).joined(given)
-    if len(given) and not config.evaluation.evidence:
+    if not config.evaluation.evidence and (len(given) or none_is_fine):
         return given
     return read_configured(config).joined(given)
 

@@ -119,7 +119,7 @@ def find_drift(
         if len(before) == runs:
             break
     if newest is None:
-        return Drift(None, note="there is no record of a run yet; they are kept with `mlflow` set")
+        return Drift(None, note="no run of this strategy has chunked anything yet")
     if len(before) < LEAST_RUNS:
         more = f"; {other_policy} were of another policy" if other_policy else ""
         return Drift(

@@ -93,7 +93,7 @@ def tune(
         progress: told after each trial.
 
     Raises:
-        TerminalError: the evidence does not allow a split.
+        TooLittleEvidence: the evidence does not allow a split.
         ConfigError: nothing in the policy can be tuned, or the objective is not computed.
         MissingExtra: a library for evaluation is not installed.
     """

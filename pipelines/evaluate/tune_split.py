@@ -14,6 +14,10 @@ FEW = 30
 """Held-out questions below which an interval is wide whatever is tuned."""
 
 
+class TooLittleEvidence(TerminalError):
+    """There is nothing to tune by, yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Split:
     """Questions by the side on which all their evidence is; the documents of both sides."""
@@ -36,7 +40,7 @@ def split(
     as documents come and go.
 
     Raises:
-        TerminalError: the evidence is in one document only, or nothing can be held out.
+        TooLittleEvidence: the evidence is in one document only, or nothing can be held out.
     """
     asked, weights = _weighed(questions)
     ids = {place: corpus.documents[place].document.document_id for place in weights}
@@ -52,7 +56,7 @@ def split(
         taken += weights[place]
     found = _divided(asked, ids, held)
     if not found.train or not found.held_out:
-        raise TerminalError(
+        raise TooLittleEvidence(
             "no document can be held out: every question has evidence in documents of both sides"
         )
     return found
@@ -67,12 +71,12 @@ def folds(
     where none of its documents is held out.
 
     Raises:
-        TerminalError: there are fewer documents with evidence than parts, or a part without
+        TooLittleEvidence: there are fewer documents with evidence than parts, or a part without
             questions of its own.
     """
     asked, weights = _weighed(questions)
     if len(weights) < number:
-        raise TerminalError(
+        raise TooLittleEvidence(
             f"{number} parts need evidence in at least as many documents; there is evidence in "
             f"{len(weights)}"
         )
@@ -86,7 +90,7 @@ def folds(
         loads[lightest] += weights[place]
     found = tuple(_divided(asked, ids, held) for held in parts)
     if not all(part.train and part.held_out for part in found):
-        raise TerminalError(
+        raise TooLittleEvidence(
             "the documents cannot be divided: too many questions have evidence in several of them"
         )
     return found
@@ -116,7 +120,7 @@ def _weighed(questions: Sequence[Resolved]) -> tuple[list[Resolved], dict[int, i
         for place in documents_of([question]):
             weights[place] = weights.get(place, 0) + 1
     if len(weights) < 2:
-        raise TerminalError(
+        raise TooLittleEvidence(
             f"tuning needs evidence in at least two documents, one of them to be held out; there "
             f"is evidence in {len(weights)}. Add questions about others"
         )

@@ -42,10 +42,10 @@ class Tracking:
         self.publisher.start()
 
     def log(self, config: Config, record: Mapping[str, Any]) -> None:
-        """Keep a run's record in the lake, and send it off; without `mlflow` do neither."""
+        """Keep a run's record in the lake, and with `mlflow` send it off."""
+        record_run(config.lake, record, to_publish=config.mlflow is not None)
         if config.mlflow is None:
             return
-        record_run(config.lake, record)
         self._run_keys[record["run_key"]] = record["strategy"]
         self.publisher.send(record)
 

@@ -288,8 +288,15 @@ def test_doctor_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (check.state, check.detail) == ("failed", "no answer within 0.05 s")
 
 
-def test_publish_without_mlflow_is_a_wrong_configuration(config: Path) -> None:
+def test_publish_without_mlflow_is_wrong_where_something_waits(config: Path, made: Path) -> None:
+    from pipelines.tracking import new_record, record_run
+
     result = run("publish", config)
+    assert (result.exit_code, "No run record waits" in result.stdout) == (0, True)
+    record = new_record(pipeline="x", stage="transform", run_id="r1", started_at=0.0)
+    kept = Path(record_run(str(made / "lake"), record))
+    result = run("publish", config)
+    kept.unlink()
     assert result.exit_code == 2
     assert "mlflow: {tracking_uri" in result.stderr
 
