@@ -18,9 +18,9 @@ from pipelines.config import Config, EmbedderConfig, StrategyConfig
 from pipelines.embedding import open_cached
 from pipelines.embedding.cache import CachingEmbedder, text_key
 from pipelines.facts import source_roots
+from pipelines.ingest.listing import Sources, plan_sources
 from pipelines.ingest.plan import Action
 from pipelines.ingest.sources.base import Fetched, FetchError
-from pipelines.ingest.stage import Sources, plan_sources
 from pipelines.ingest.work import ParseItem
 from pipelines.load.sink import open_sink
 from pipelines.options import RunOptions

@@ -9,10 +9,9 @@ import pytest
 
 from lineage import Acl, CommitConflict, ConfigError, Principal, TerminalError
 from pipelines.beam import run_pipeline
-from pipelines.ingest import stage as ingest_stage
 from pipelines.ingest.sources.base import FetchError, SourceUnavailable
 from pipelines.ingest.sources.local import LocalSource
-from pipelines.ingest.stage import check_counts
+from pipelines.ingest.summary import COUNTS, check_counts
 from pipelines.load.search import search
 from pipelines.options import RunOptions
 from pipelines.tables import Table
@@ -233,7 +232,7 @@ def test_documents_whose_rights_changed_come_first(project: Any) -> None:
 def test_counts_that_do_not_add_up_fail_the_run(
     project: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    good = dict.fromkeys(ingest_stage.COUNTS, 1) | {"listed": 6}
+    good = dict.fromkeys(COUNTS, 1) | {"listed": 6}
     check_counts("s", good, 2)
     with pytest.raises(TerminalError, match=r"7 listed.* = 6"):
         check_counts("s", good | {"listed": 7}, 2)

@@ -14,7 +14,7 @@ from cli_tools import CONFIG, LEAVE, answer, chunks_of, run
 from chunkers.sentence import SentenceChunker
 from lineage.schemas import CHUNKS
 from pipelines.cli import stages
-from pipelines.ingest.stage import IngestSummary
+from pipelines.ingest.summary import IngestSummary
 from pipelines.pool import ProcessPool
 from pipelines.tables import read_chunks
 from pipelines.transform import work
