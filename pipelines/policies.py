@@ -20,7 +20,7 @@ from lineage.errors import ConfigError
 from pipelines.storage import Storage
 
 if TYPE_CHECKING:
-    from pipelines.config import StrategyConfig
+    from pipelines.config.settings import StrategyConfig
 
 FOLDER = "_policies"
 ALIAS = "promoted"

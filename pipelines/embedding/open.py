@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lineage.errors import ConfigError
-from pipelines.config_place import located
+from pipelines.config.place import located
 from pipelines.embedding.base import Embedder
 
 if TYPE_CHECKING:

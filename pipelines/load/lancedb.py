@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from lineage import Acl, ConfigError, Principal, TerminalError
 from lineage.schemas import CHUNKS
-from pipelines.config_place import ConfigPlace
+from pipelines.config.place import ConfigPlace
 from pipelines.load import lease, position
 from pipelines.load.access import literal, permitted
 from pipelines.load.fusion import fuse

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lineage.errors import ConfigError
-from pipelines.config_reader import build_config
-from pipelines.config_yaml import parse_yaml
+from pipelines.config.reader import build_config
+from pipelines.config.yaml_file import parse_yaml
 
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _MOST_FILES = 20_000

@@ -21,7 +21,7 @@ from chunkers.shape import Shape
 from lineage import ConfigError
 from pipelines.budget import BudgetExceeded, Meter, usage_value
 from pipelines.config import Config, StrategyConfig
-from pipelines.config_place import located
+from pipelines.config.place import located
 from pipelines.facts import document_facts, source_roots
 from pipelines.options import RunOptions
 from pipelines.shapes import read_shapes

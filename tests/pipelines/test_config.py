@@ -9,7 +9,7 @@ import pytest
 
 from lineage import Acl, ConfigError
 from pipelines.config import BatchConfig, Config, GuardConfig, RecordsConfig, load_config
-from pipelines.config_reader import RESERVED
+from pipelines.config.reader import RESERVED
 from pipelines.options import RunOptions, new_run_id
 
 ROOT = Path(__file__).parents[2]

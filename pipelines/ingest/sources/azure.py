@@ -16,7 +16,7 @@ from typing import Any
 
 from lineage.acl import Acl
 from lineage.errors import ConfigError
-from pipelines.config_place import ConfigPlace
+from pipelines.config.place import ConfigPlace
 from pipelines.ingest.sources import acls, keys, sidecars
 from pipelines.ingest.sources.adls import (
     FIRST_WINDOW,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from lineage.acl import Acl
 from lineage.errors import ConfigError
-from pipelines.config_place import ConfigPlace
+from pipelines.config.place import ConfigPlace
 from pipelines.ingest.sources import keys
 from pipelines.ingest.sources.base import (
     MAX_DOCUMENT_BYTES,

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from lineage.errors import ConfigError
 from pipelines.config import RecordsConfig, SourceConfig
-from pipelines.config_place import located
+from pipelines.config.place import located
 from pipelines.ingest.sources import keys
 from pipelines.ingest.sources.base import Source
 from pipelines.ingest.sources.globs import Globs

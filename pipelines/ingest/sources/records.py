@@ -20,7 +20,7 @@ import numpy as np
 from lineage.acl import Acl
 from lineage.errors import ConfigError, GristmillError
 from pipelines.config import RecordsConfig
-from pipelines.config_place import ConfigPlace
+from pipelines.config.place import ConfigPlace
 from pipelines.ingest.sources import acls, keys, record_rows
 from pipelines.ingest.sources.base import Fetched, FetchError, Listed, too_large
 from pipelines.ingest.sources.globs import Globs

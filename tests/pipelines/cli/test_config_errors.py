@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cli_tools import answer, run
 
-from pipelines.config_place import ConfigPlace
+from pipelines.config.place import ConfigPlace
 
 DOCS = "sources: [{uri: docs, acl: {default: public}}]"
 EMBEDS = "sinks: [{name: index, kind: lancedb, uri: index, embedder: true}]"

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from chunkers.suggest import unknown
 from lineage.acl import Acl
-from pipelines.config import AdlsConfig, IdentityConfig
-from pipelines.config_section import Section
-from pipelines.config_yaml import YamlFile
+from pipelines.config.section import Section
+from pipelines.config.settings import AdlsConfig, IdentityConfig
+from pipelines.config.yaml_file import YamlFile
 
 ACL_LISTS = ("allow_users", "allow_groups", "deny_users", "deny_groups")
 _ORIGINS = ("adls",)

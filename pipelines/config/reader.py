@@ -12,7 +12,14 @@ from chunkers.policy import DEFAULT_POLICY, Policy, PolicyError
 from chunkers.suggest import unknown
 from chunkers.vocabularies import encoding_names
 from lineage.errors import ConfigError
-from pipelines.config import (
+from pipelines.config.access import read_identity
+from pipelines.config.budget import read_budget
+from pipelines.config.embedder import read_embedder, with_embedder
+from pipelines.config.evaluation import read_evaluation
+from pipelines.config.lineage import read_lineage
+from pipelines.config.section import Section
+from pipelines.config.serve import read_serve
+from pipelines.config.settings import (
     DEFAULT_ENCODING,
     DEFAULT_MAX_TOKENS,
     BatchConfig,
@@ -23,15 +30,8 @@ from pipelines.config import (
     SinkConfig,
     StrategyConfig,
 )
-from pipelines.config_access import read_identity
-from pipelines.config_budget import read_budget
-from pipelines.config_embedder import read_embedder, with_embedder
-from pipelines.config_evaluation import read_evaluation
-from pipelines.config_lineage import read_lineage
-from pipelines.config_section import Section
-from pipelines.config_serve import read_serve
-from pipelines.config_sources import URI, keep_apart, read_source, resolve
-from pipelines.config_yaml import KeyPath, YamlFile, read_yaml
+from pipelines.config.sources import URI, keep_apart, read_source, resolve
+from pipelines.config.yaml_file import KeyPath, YamlFile, read_yaml
 from pipelines.policies import ALIAS, follow_promoted
 
 KEYS = (

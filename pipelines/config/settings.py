@@ -1,12 +1,4 @@
-"""The configuration of a pipeline: one YAML file, read strictly, as frozen values.
-
-    config = load_config("gristmill.yaml")
-    config.strategy("default").policy.route(facts)
-
-Relative paths are taken from the file's folder, `${ENV}` and `${ENV:-default}` are expanded, and
-whatever is wrong is a `ConfigError` that names the file, the line, the key, the value and a valid
-example.
-"""
+"""What a configuration says, as frozen values."""
 
 from __future__ import annotations
 
@@ -20,7 +12,7 @@ from chunkers.suggest import unknown
 from lineage.acl import Acl
 from lineage.errors import ConfigError
 from lineage.ids import fingerprint
-from pipelines.config_place import ConfigPlace
+from pipelines.config.place import ConfigPlace
 
 DEFAULT_ENCODING = "o200k_base"
 DEFAULT_MAX_TOKENS = 512
@@ -350,14 +342,3 @@ class Config:
             if item.name == name:
                 return item
         raise ConfigError(f"{self.path}: {unknown(kind, name, [i.name for i in items])}")
-
-
-def load_config(path: str | Path, environ: Mapping[str, str] | None = None) -> Config:
-    """Read the configuration at `path`; `environ` stands in for the process's environment.
-
-    Raises:
-        ConfigError: anything wrong with the file, each as one message with place and cure.
-    """
-    from pipelines.config_reader import read_config
-
-    return read_config(Path(path), environ)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from chunkers.suggest import nearest
 from lineage.errors import ConfigError
-from pipelines.config_yaml import KeyPath, YamlFile
+from pipelines.config.yaml_file import KeyPath, YamlFile
 
 T = TypeVar("T")
 

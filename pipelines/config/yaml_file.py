@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from lineage.errors import ConfigError
-from pipelines.config_place import ConfigPlace
+from pipelines.config.place import ConfigPlace
 
 KeyPath = tuple[str | int, ...]
 """Where a value stands: mapping keys and list positions from the top."""

@@ -7,9 +7,9 @@ from dataclasses import fields
 from urllib.parse import urlsplit
 
 from chunkers.suggest import unknown
-from pipelines.config import ServeConfig
-from pipelines.config_section import Section
-from pipelines.config_yaml import YamlFile
+from pipelines.config.section import Section
+from pipelines.config.settings import ServeConfig
+from pipelines.config.yaml_file import YamlFile
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512",
               "EdDSA")  # fmt: skip

@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from chunkers.suggest import unknown
-from pipelines.config import RecordsConfig, SourceConfig
-from pipelines.config_access import ACL_LISTS, read_acl
-from pipelines.config_section import Section
-from pipelines.config_yaml import KeyPath, YamlFile
+from pipelines.config.access import ACL_LISTS, read_acl
+from pipelines.config.section import Section
+from pipelines.config.settings import RecordsConfig, SourceConfig
+from pipelines.config.yaml_file import KeyPath, YamlFile
 
 URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 

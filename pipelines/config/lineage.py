@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pipelines.config import LineageConfig
-from pipelines.config_section import Section, type_name
-from pipelines.config_sources import resolve
-from pipelines.config_yaml import YamlFile
+from pipelines.config.section import Section, type_name
+from pipelines.config.settings import LineageConfig
+from pipelines.config.sources import resolve
+from pipelines.config.yaml_file import YamlFile
 
 
 def read_lineage(file: YamlFile, top: Section, folder: Path) -> LineageConfig:

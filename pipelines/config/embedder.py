@@ -8,10 +8,10 @@ from typing import Any
 
 from chunkers.policy import PolicyError
 from chunkers.suggest import unknown
-from pipelines.config import EmbedderConfig
-from pipelines.config_section import Section
-from pipelines.config_sources import resolve
-from pipelines.config_yaml import YamlFile
+from pipelines.config.section import Section
+from pipelines.config.settings import EmbedderConfig
+from pipelines.config.sources import resolve
+from pipelines.config.yaml_file import YamlFile
 
 KINDS = ("onnx", "azure_openai")
 _EXAMPLE = "embedder: {kind: onnx, model: models/all-MiniLM-L6-v2}"

@@ -12,15 +12,15 @@ from chunkers.suggest import unknown
 from chunkers.vocabularies import encoding_names
 from lineage.errors import ConfigError
 from lineage.ids import fingerprint
-from pipelines.config import (
+from pipelines.config.section import Section
+from pipelines.config.settings import (
     DEFAULT_ENCODING,
     EmbedderConfig,
     EvaluationConfig,
     StrategyConfig,
 )
-from pipelines.config_section import Section
-from pipelines.config_sources import resolve
-from pipelines.config_yaml import KeyPath, YamlFile
+from pipelines.config.sources import resolve
+from pipelines.config.yaml_file import KeyPath, YamlFile
 
 KEYS = (
     "evidence", "strategies", "grid", "retrievers", "k", "budgets", "encoding",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pipelines.config import BudgetConfig, Limits
-from pipelines.config_section import Section
-from pipelines.config_yaml import YamlFile
+from pipelines.config.section import Section
+from pipelines.config.settings import BudgetConfig, Limits
+from pipelines.config.yaml_file import YamlFile
 
 _EXAMPLE = "budget: {month: {money: 50}, prices: {embedding: 0.02}, currency: EUR}"
 _MOST = 1e15
