@@ -18,9 +18,7 @@ from lineage.records import Document, Quality, uncovered
 BLOCK_EDGE, LINE_EDGE, WORD_EDGE = 1.0, 0.8, 0.3
 """What a cut at a block's edge, at a line's or sentence's, and between words is worth."""
 
-_HOLDERS = frozenset(
-    {"list", "slide", "message", "sheet", "attachment", "markup", "page_break", "figure"}
-)
+_HOLDERS = frozenset({"slide", "message", "sheet", "attachment", "markup", "page_break", "figure"})
 """Kinds that may be divided between their parts without harm, or that have no text."""
 
 _CONTEXT_SHARE = 0.25
@@ -183,7 +181,8 @@ def block_integrity(
     Kept whole / could be kept whole is the figure; higher is better, null without such blocks.
     A block could be whole when it fits under the cap beside a full context, by the chunking's own
     characters per token. A heading that ends its chunk, away from what it heads, is not whole.
-    Lists, slides and other holders of blocks are not counted, only what is in them.
+    Tables and lists count besides their rows and items. Slides, messages and other holders of
+    blocks do not, only what is in them.
     """
     import numpy as np
 
@@ -212,7 +211,7 @@ def block_integrity(
         fits[i] = left < right
     home = np.maximum(home, 0)
     for i, block in enumerate(blocks[:-1]):
-        if block.kind == "heading" and whole[i] and ends[home[i]] <= block.end:
+        if block.kind == "heading" and whole[i] and ends[home[i]] <= blocks[i + 1].start:
             following = blocks[i + 1]
             whole[i] = following.kind == "heading" and (following.level or 1) <= (block.level or 1)
     kept = np.bincount(home[whole], minlength=len(smallest)).tolist()

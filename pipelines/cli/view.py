@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _TINTS = (17, 58, 22, 53, 54, 23)
 _TINTS_LIGHT = (153, 223, 157, 218, 189, 159)
 """Backgrounds of 256-colour terminals, dark and light."""
+_INK, _INK_LIGHT = 255, 16
+"""The text on them, because the terminal's own may be as dark, or as light."""
 
 
 @click.command("view", context_settings=SETTINGS)
@@ -133,6 +135,6 @@ def _print(found: View, cut: Cut) -> None:
 def _tinted(words: str, number: int, shared: bool) -> str:
     """Text on a chunk's background, line by line, so that no line is filled to its end."""
     light = os.environ.get("COLORFGBG", "").endswith((";7", ";15"))
-    tints = _TINTS_LIGHT if light else _TINTS
-    code = f"\x1b[48;5;{tints[number % len(tints)]}m" + ("\x1b[4m" if shared else "")
+    tints, ink = (_TINTS_LIGHT, _INK_LIGHT) if light else (_TINTS, _INK)
+    code = f"\x1b[38;5;{ink};48;5;{tints[number % len(tints)]}m" + ("\x1b[4m" if shared else "")
     return "\n".join(f"{code}{line}\x1b[0m" if line else "" for line in words.split("\n"))

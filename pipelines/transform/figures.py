@@ -52,7 +52,12 @@ class Figures:
         return merged
 
     def means(self) -> dict[str, float]:
-        """The mean of each metric that a document has; tokens of a document and a chunk."""
+        """The mean of each metric, over the documents that have it; and two costs.
+
+        `tokens_per_document` is what is stored and embedded of a document in the mean, all its
+        sizes of chunks, context and overlap included: 0 or more, lower is cheaper.
+        `tokens_per_chunk` is the mean size of a chunk.
+        """
         values = {name: self.sums[name] / self.weights[name] for name in sorted(self.sums)}
         if self.documents:
             values["tokens_per_document"] = self.tokens / self.documents

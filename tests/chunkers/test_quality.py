@@ -139,6 +139,43 @@ def test_block_integrity_falls_with_torn_blocks_and_stranded_headings(
     assert apart < best
 
 
+BODIES = {
+    "table": "| a | b |\n|---|---|\n| one | two |\n| three | four |\n| five | six |\n",
+    "code": "```python\nfirst = 1\n\nsecond = 2\n\nthird = 3\n```\n",
+    "list": "- the first item\n- the second item\n- the third item\n- the fourth item\n",
+    "paragraph": "One sentence of the paragraph. Another one follows it. And a third.\n",
+}
+
+
+@pytest.mark.parametrize("kind", BODIES)
+def test_block_integrity_falls_with_a_cut_inside_each_kind(kind: str) -> None:
+    body = BODIES[kind]
+    text = f"# Title\n\nBefore it.\n\n{body}\nAfter it.\n"
+    document = Document(text=text, blocks=scan(text, "markdown"))
+    assert kind in {block.kind for block in document.blocks}
+    start = text.index(body)
+    lines = [start + place + 1 for place, c in enumerate(body) if c == "\n"]
+    inside = lines[len(lines) // 2 - 1] if len(lines) > 1 else start + body.index("Another")
+
+    def integrity(cut: int) -> float:
+        spans = [Span(0, cut), Span(cut, len(text))]
+        value = score(document, TokenMap(text), spans).block_integrity
+        assert value is not None
+        return value
+
+    assert integrity(start) == integrity(start + len(body)) == 1
+    assert integrity(inside) < 1
+
+
+@pytest.mark.parametrize("gap", [0, 1, 2])
+def test_a_heading_is_stranded_whatever_white_space_goes_with_it(gap: int) -> None:
+    text = "Before it.\n\n# Title\n\nWhat it heads.\n"
+    document = Document(text=text, blocks=scan(text, "markdown"))
+    cut = text.index("Title") + len("Title") + gap
+    spans = [Span(0, cut), Span(cut, len(text))]
+    assert score(document, TokenMap(text), spans).block_integrity == pytest.approx(2 / 3)
+
+
 def test_redundancy_rises_with_overlap_and_context(
     document: Document, tokens: TokenMap, good: list[Span]
 ) -> None:

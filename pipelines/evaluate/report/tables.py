@@ -52,7 +52,7 @@ def ranking_table(made: Comparison, order: Order) -> str:
         ("chunking", "chunking_seconds", "CPU", seconds),
     ]
     if made.ranking and read:
-        costs.insert(3, ("read", read, f"tokens, first {read.rpartition('_')[2]}", count))
+        costs.insert(3, ("read", read, f"tokens, first\u00a0{read.rpartition('_')[2]}", count))
     heads += [(text, "", under) for text, _, under, _ in costs]
     ranked = {r.name: r for r in made.ranking}
     rows = []

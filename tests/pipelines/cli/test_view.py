@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,20 @@ def test_as_text_every_word_and_where_chunks_begin(config: Path) -> None:
     assert "\u25031 \xb7 " in result.output
     assert "Larkmoor" in result.output
     assert "\x1b" not in result.output
+
+
+@pytest.mark.parametrize(("terminal", "dark"), [("15;0", True), ("0;15", False)])
+def test_text_in_colour_is_readable_on_any_terminal(
+    monkeypatch: pytest.MonkeyPatch, terminal: str, dark: bool
+) -> None:
+    from pipelines.cli.view import _tinted
+
+    monkeypatch.setenv("COLORFGBG", terminal)
+    for number in range(6):
+        (line, empty, _) = _tinted("some words\n\nmore", number, False).split("\n")
+        assert empty == ""
+        ink, tint = (int(c) for c in re.findall(r"[34]8;5;(\d+)", line))
+        assert (ink, tint < 100) == ((255, True) if dark else (16, False))
 
 
 def test_a_page_of_a_file_that_was_not_ingested(config: Path, tmp_path: Path) -> None:
