@@ -20,7 +20,7 @@ from pipelines import steps
 
 pytestmark = pytest.mark.slow
 
-PATIENCE = 120.0
+PATIENCE = 240.0
 
 
 def fill(project: Any, count: int, words: int = 200) -> None:

@@ -72,7 +72,7 @@ def test_help_and_config_import_nothing_heavy(code: str, config: Path) -> None:
         f"print([name for name in {HEAVY!r} if name in sys.modules])\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=240
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
@@ -86,7 +86,7 @@ def test_help_lists_every_verb_without_importing_it() -> None:
         "print([v for v in VERBS if f'pipelines.cli.{v}' in sys.modules])\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=240
     )
     assert done.stdout.splitlines()[-1] == "[]"
     for verb, line in VERBS.items():

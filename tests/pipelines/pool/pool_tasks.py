@@ -153,15 +153,15 @@ def _group(_: Any) -> tuple[int, int]:
 
 
 def _grandchild(path: str) -> None:
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3_600)"])
     Path(path).write_text(f"{os.getpid()} {child.pid}")
-    time.sleep(60)
+    time.sleep(3_600)
 
 
 def _report_pid(path: str) -> None:
     with open(path, "a") as out:
         out.write(f"{os.getpid()}\n")
-    time.sleep(60)
+    time.sleep(3_600)
 
 
 def _once(path: str) -> str:
@@ -192,7 +192,7 @@ def _scratch_and_die(value: Any) -> None:
 
 def _kill_parent(_: Any) -> None:
     os.kill(os.getppid(), signal.SIGKILL)
-    time.sleep(60)
+    time.sleep(3_600)
 
 
 def _connect(address: tuple[str, int]) -> None:

@@ -52,7 +52,7 @@ def offspring(pid: int | None = None) -> set[int]:
     return found
 
 
-def eventually(true: Callable[[], bool], seconds: float = 10.0) -> bool:
+def eventually(true: Callable[[], bool], seconds: float = 60.0) -> bool:
     """Whether `true()` becomes so within some seconds."""
     deadline = time.monotonic() + seconds
     while not true():

@@ -171,12 +171,12 @@ def test_the_drivers_death_ends_workers_and_files(
     command = [sys.executable, "-c", _DRIVER, str(Path(__file__).parent), str(file)]
     driver = subprocess.Popen(command, env=os.environ | {"TMPDIR": str(scratch)})
     try:
-        assert eventually(lambda: file.exists() and len(file.read_text().split()) == 2, 30)
+        assert eventually(lambda: file.exists() and len(file.read_text().split()) == 2)
         pids = [int(pid) for pid in file.read_text().split()]
         (server,) = children(driver.pid)
         driver.send_signal(number)
         driver.wait(20)
-        assert eventually(lambda: not any(alive(pid) for pid in (*pids, server)), 10)
+        assert eventually(lambda: not any(alive(pid) for pid in (*pids, server)))
         assert eventually(lambda: not list(scratch.iterdir()))
     finally:
         if driver.poll() is None:
@@ -191,11 +191,11 @@ def test_a_stopped_driver_does_not_keep_a_hanging_task_alive(tmp_path: Path) -> 
     command = [sys.executable, "-c", code, str(Path(__file__).parent), str(file)]
     driver = subprocess.Popen(command)
     try:
-        assert eventually(lambda: file.exists() and len(file.read_text().split()) == 2, 30)
+        assert eventually(lambda: file.exists() and len(file.read_text().split()) == 2)
         pids = [int(pid) for pid in file.read_text().split()]
         driver.send_signal(signal.SIGSTOP)
         time.sleep(0.1)
-        assert eventually(lambda: not any(alive(pid) for pid in pids), 10)
+        assert eventually(lambda: not any(alive(pid) for pid in pids))
     finally:
         driver.kill()
         driver.wait()

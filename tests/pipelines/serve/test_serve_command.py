@@ -44,7 +44,7 @@ def ask(address: str, token: str | None) -> tuple[int, Any]:
     body = json.dumps({"query": "words"}).encode()
     request = urllib.request.Request(f"{address}/v1/search", body, headers)
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)
@@ -72,7 +72,7 @@ def test_one_local_principal_behind_a_token(tmp_path: Path) -> None:
         assert (status, found) == (200, {"amy.md", "/hr.md"})
     finally:
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=240)
     assert "Traceback" not in errors
 
 
@@ -86,7 +86,7 @@ def test_one_local_principal_behind_a_token(tmp_path: Path) -> None:
 )
 def test_what_is_not_served(tmp_path: Path, options: list[str], words: str) -> None:
     process = start(write_config(tmp_path), *options)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=240)
     assert process.returncode == 2
     assert words in " ".join(errors.split())
 
@@ -99,7 +99,7 @@ def test_the_address_must_be_free(tmp_path: Path) -> None:
         taken.listen()
         port = str(taken.getsockname()[1])
         process = start(write_config(tmp_path), "--local-user", "amy", "--port", port)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=240)
     assert process.returncode == 2
     assert "cannot listen at" in errors
 

@@ -50,7 +50,9 @@ def test_a_broken_acl_file_is_unknown_and_never_falls_through(tmp_path: Path, br
         {"_acl.yaml": "public", "a/_acl.yaml": broken, "a/x.md": "", "b.md": "",
          "b.md.acl.yaml": broken},
     )  # fmt: skip
-    for key, listed in listing(tmp_path).items():
+    found = listing(tmp_path)
+    assert found.keys() == {"a/x.md", "b.md"}
+    for key, listed in found.items():
         assert listed.acl.state == "unknown", key
         assert ".yaml: " in listed.acl.origin
 
