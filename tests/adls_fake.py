@@ -11,16 +11,17 @@ demand 403, 429 and 5xx. Nothing else is answered. `listing` is a page of List B
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.sax.saxutils import escape
 
+from http_service import Answering, serving
+
 FIRST_VERSION = "2018-11-09"
+_ALWAYS = {"x-ms-request-id": "1", "x-ms-version": FIRST_VERSION}
 ROOT = "/"
 
 
@@ -112,26 +113,13 @@ def adls(**settings: Any) -> Iterator[Lake]:
     """The service on a free port."""
     lake = Lake(**settings)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Answering):
         protocol_version = "HTTP/1.1"
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-        def say(self, status: int, headers: dict[str, str], body: bytes = b"") -> None:
-            self.send_response_only(status)
-            headers = {"x-ms-request-id": "1", "x-ms-version": FIRST_VERSION, **headers}
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body)
 
         def refuse(self, status: int, code: str) -> None:
             body = json.dumps({"error": {"code": code, "message": code}}).encode()
             retry = {"Retry-After": "0"} if status == 429 else {}
-            self.say(status, {"x-ms-error-code": code, **retry}, body)
+            self.say(status, body, {**_ALWAYS, "x-ms-error-code": code, **retry})
 
         def handle_one(self) -> None:
             parts = urlsplit(self.path)
@@ -163,7 +151,8 @@ def adls(**settings: Any) -> Iterator[Lake]:
                 return self.refuse(400, "InvalidQueryParameterValue")
             return self.say(
                 200,
-                {
+                headers={
+                    **_ALWAYS,
                     "ETag": '"0x1"',
                     "Last-Modified": "Fri, 27 Nov 2026 12:00:00 GMT",
                     "x-ms-owner": node.owner,
@@ -175,12 +164,6 @@ def adls(**settings: Any) -> Iterator[Lake]:
 
         do_GET = do_HEAD = do_PUT = do_PATCH = do_DELETE = do_POST = handle_one
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    lake.endpoint = f"http://127.0.0.1:{server.server_port}/{lake.account}"
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
+    with serving(Handler) as address:
+        lake.endpoint = f"{address}/{lake.account}"
         yield lake
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import http.client
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from http_service import Answering, serving
 
 _XML = (
     '<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code><Message>no</Message></Error>'
@@ -67,15 +66,11 @@ def proxy(upstream: str, rule: Rule = lambda asked: None) -> Iterator[Proxy]:
     """A service in front of the one at `upstream`, under the same path."""
     target = urlsplit(upstream)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Answering):
         protocol_version = "HTTP/1.1"
 
-        def log_message(self, *_: Any) -> None:
-            pass
-
         def handle_one(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            body = self.rfile.read(length)
+            body = self.body()
             parts = urlsplit(self.path)
             query = parse_qs(parts.query, keep_blank_values=True)
             asked = Asked(self.command, unquote(parts.path), query)
@@ -121,13 +116,6 @@ def proxy(upstream: str, rule: Rule = lambda asked: None) -> Iterator[Proxy]:
 
         do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = handle_one
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    running = Proxy(f"http://127.0.0.1:{server.server_port}{target.path}", rule)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
+    with serving(Handler) as address:
+        running = Proxy(f"{address}{target.path}", rule)
         yield running
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
+from http_service import Answering, serving
 
 AUDIENCE = "api://gristmill"
 
@@ -71,10 +70,7 @@ def issuer() -> Iterator[Issuer]:
     """An issuer on a free port."""
     running = Issuer()
 
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *_: Any) -> None:
-            pass
-
+    class Handler(Answering):
         def do_GET(self) -> None:
             running.asked.append(self.path)
             values = {
@@ -85,19 +81,9 @@ def issuer() -> Iterator[Issuer]:
                 "/keys": running.jwks(),
             }
             if running.down or self.path not in values:
-                self.send_error(503 if running.down else 404)
-                return
-            body = json.dumps(values[self.path]).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+                self.say(503 if running.down else 404)
+            else:
+                self.say(200, json.dumps(values[self.path]).encode())
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    running.address = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
+    with serving(Handler) as running.address:
         yield running
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from http_service import Answering, serving
 
 from chunkers.tokens import count_tokens
 
@@ -100,31 +100,15 @@ def _error(code: str, message: str) -> dict[str, Any]:
 
 @contextmanager
 def running(service: Service) -> Iterator[Service]:
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Answering):
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            body = json.loads(self.body())
             status, headers, value = service.answer(self.path, self.headers, body)
             service.statuses.append(status)
-            data = json.dumps(value).encode()
-            self.send_response(status)
-            for name, text in {**headers, "content-type": "application/json"}.items():
-                self.send_header(name, text)
-            self.send_header("content-length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
+            headers = {**headers, "content-type": "application/json"}
+            self.say(status, json.dumps(value).encode(), headers)
 
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    service.endpoint = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with serving(Handler) as service.endpoint:
         yield service
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -10,13 +10,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import jsonschema
 import pytest
+from http_service import Answering, serving
 from openlineage_schema import check_event
 
 from lineage import ConfigError, TransientError
@@ -212,31 +212,20 @@ class Endpoint:
 def endpoint() -> Iterator[Endpoint]:
     running = Endpoint()
 
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *_: Any) -> None:
-            pass
-
+    class Handler(Answering):
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            body = json.loads(self.body())
             status = running.answer()
             running.paths.append(self.path)
             running.keys.append(self.headers.get("Authorization"))
             if status < 300:
                 check_event(body)
                 running.got.append(body)
-            self.send_response(status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            self.say(status)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    running.url = f"http://127.0.0.1:{server.server_port}/lineage"
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
+    with serving(Handler) as address:
+        running.url = f"{address}/lineage"
         yield running
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 @pytest.fixture

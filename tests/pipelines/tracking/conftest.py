@@ -4,13 +4,11 @@ import os
 import shutil
 import socket
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
+from http_service import Answering, serving
 
 # The helpers of these tests are a module beside them.
 sys.path.insert(0, str(Path(__file__).parent))
@@ -49,17 +47,11 @@ def hanging() -> Iterator[int]:
 def failing() -> Iterator[int]:
     """A server that answers everything with 500."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Answering):
         def do_GET(self) -> None:
-            self.send_response(500)
-            self.end_headers()
+            self.say(500)
 
         do_POST = do_GET
 
-        def log_message(self, format: str, *args: Any) -> None: ...
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server.server_port
-    server.shutdown()
-    server.server_close()
+    with serving(Handler) as address:
+        yield int(address.rpartition(":")[2])
