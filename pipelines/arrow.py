@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import sys
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -47,7 +48,21 @@ def give_memory_back() -> None:
     import pyarrow
 
     pyarrow.set_memory_pool(pyarrow.system_memory_pool())
+    _malloc("mallopt", _M_ARENA_MAX, 2)
+
+
+def trim_memory() -> None:
+    """Free what only refers to itself, and return to the system what is free but not at the end.
+
+    For the seams between stages, so that the next one does not add to what the last one left.
+    """
+    gc.collect()
+    _malloc("malloc_trim", 0)
+
+
+def _malloc(name: str, *arguments: int) -> None:
+    """Call a function of glibc's allocator, which not every C library has."""
     if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # not in every C library
-        if mallopt is not None:
-            mallopt(_M_ARENA_MAX, 2)
+        function = getattr(ctypes.CDLL(None), name, None)
+        if function is not None:
+            function(*arguments)

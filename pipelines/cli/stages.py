@@ -81,7 +81,7 @@ def run_stages(
     reparse: str | None = None,
 ) -> int:
     """Run `stages` one after the other and print their summary; returns the exit code."""
-    from pipelines.arrow import give_memory_back
+    from pipelines.arrow import give_memory_back, trim_memory
     from pipelines.budget import usage_value
     from pipelines.lineage_events.watch import RunEvents
     from pipelines.options import RunOptions, cpu_count
@@ -121,6 +121,7 @@ def run_stages(
             began = time.monotonic()
             done[stage] = events.watch(stage, partial(run_stage, stage, config))
             took[stage] = round(time.monotonic() - began, 3)
+            trim_memory()
         _await_tracking(done, options)
     except BaseException as error:
         events.close(error)

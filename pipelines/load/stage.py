@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lineage import ConfigError
+from pipelines.arrow import trim_memory
 from pipelines.budget import Meter, usage_value
 from pipelines.load.sink import LeaseLike, Sink, check_sinks, open_sink
 from pipelines.usage import Ledger
@@ -148,6 +149,7 @@ def _catch_up(
     if not stopped:
         lease.check()
         loads.record(config.lake, sink_config.name, options.run_id, table.identity, known, goal)
+        trim_memory()
         sink.commit(goal)
         remember(config.lake, sink_config)
     if vectors is not None:
