@@ -19,13 +19,15 @@ from lineage.schemas import BLOCKS
 from pipelines.ingest.parsers.base import Limits
 from pipelines.pool import ProcessPool
 
+PARSE_GROUP = "pipelines.ingest.work:parse_group"
 
-def parse_pool(workers: int) -> ProcessPool:
-    """`workers` processes for `parse_group`, without network and within the limits."""
+
+def parse_pool(workers: int, function: str = PARSE_GROUP) -> ProcessPool:
+    """`workers` processes for a function that parses, without network and within the limits."""
     limits = Limits()
     return ProcessPool(
         workers,
-        function="pipelines.ingest.work:parse_group",
+        function=function,
         preload=("pipelines.ingest.parsers",),
         prepare=(("pipelines.ingest.parsers.language:load_model", ()),),
         seconds=limits.seconds,

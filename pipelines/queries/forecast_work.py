@@ -15,8 +15,7 @@ from lineage import Block, embedded_text
 from lineage.schemas import DOCUMENTS
 from pipelines.config import StrategyConfig
 from pipelines.facts import document_facts
-from pipelines.ingest.parsers.base import Limits
-from pipelines.ingest.work import ParseItem, parse_group
+from pipelines.ingest.work import ParseItem, parse_group, parse_pool
 from pipelines.pool import ProcessPool
 from pipelines.storage import Storage
 from pipelines.transform.plan import Action
@@ -26,17 +25,8 @@ from pipelines.transform.work import UnitReply, blocks_of, chunk_document, embed
 
 
 def forecast_pool(workers: int) -> ProcessPool:
-    """`workers` processes for `measure`, without network and within the limits of parsing."""
-    limits = Limits()
-    return ProcessPool(
-        workers,
-        function="pipelines.queries.forecast_work:measure",
-        preload=("pipelines.ingest.parsers",),
-        seconds=limits.seconds,
-        memory_bytes=limits.memory_bytes,
-        network=False,
-        initializer="pipelines.arrow:keep_pandas_out",
-    )
+    """`workers` processes for `measure`, as the parse processes of ingest are."""
+    return parse_pool(workers, "pipelines.queries.forecast_work:measure")
 
 
 @dataclass(frozen=True, slots=True)
