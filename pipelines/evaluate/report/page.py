@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.resources import files
-from typing import Any
 
 import pyarrow.compute as pc
 
@@ -22,6 +20,10 @@ LARGEST = 5_000_000
 DOCUMENTS = 8
 SHOWN_AT_FIRST = 3
 _CHARACTERS = 7_000
+_LEAST_CHARACTERS = 1_000
+"""Of an excerpt; below it there are fewer documents."""
+_FRAME = 60_000
+"""Bytes for style, script, and what stands around the sections."""
 _DOCUMENT_BYTES = 3_500_000
 
 
@@ -93,7 +95,7 @@ def report(made: Comparison) -> str:
             "documents", "Documents, side by side",
             "A bar and a number begin a chunk, with its size in tokens; hatched text is in two "
             "chunks; underlined text is evidence.",
-            documents(made, order, chunks),
+            _documents_within(made, order, LARGEST - _FRAME - sum(map(_size, body))),
         )  # fmt: skip
     body.append(_footer(made))
     return page(f"{config.name}: chunking compared", "".join(body), menu)
@@ -132,13 +134,30 @@ def chunk_places(made: Comparison, name: str) -> dict[str, tuple[int, int, int, 
     }
 
 
-def documents(made: Comparison, order: Order, chunks: Mapping[str, Any]) -> str:
-    """Excerpts of some documents under every strategy."""
-    chosen = choose_documents(made)
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))
+
+
+def _documents_within(made: Comparison, order: Order, room: int) -> str:
+    """As much of the documents as fits into so many bytes."""
+    most = min(_DOCUMENT_BYTES, room)
+    while True:
+        shown = documents(made, order, most)
+        size = _size(shown)
+        if size <= max(room, 0):
+            return shown
+        # Text that is escaped, and chunks of a few words, take more than was thought.
+        most = most * room * 9 // (size * 10)
+
+
+def documents(made: Comparison, order: Order, most: int = _DOCUMENT_BYTES) -> str:
+    """Excerpts of some documents under every strategy, of about `most` bytes together."""
+    each = 2 * max(len(order.names), 1)
+    chosen = choose_documents(made)[: max(most, 0) // (each * _LEAST_CHARACTERS)]
     if not chosen:
         return ""
     cut = {name: _smallest(made, name) for name in order.names}
-    per_view = max(_DOCUMENT_BYTES // (len(chosen) * max(len(order.names), 1) * 2), 1_000)
+    per_view = most // (len(chosen) * each)
     views, options = [], []
     for place, start in chosen:
         item = made.corpus.documents[place]

@@ -21,6 +21,7 @@ _AROUND = 160
 _PASSAGE = 900
 _READ = 3
 _LONGEST = 2400
+_BARS = 20
 
 
 def worst_questions(made: Comparison, order: Order, chunks: Mapping[str, Any]) -> str:
@@ -112,9 +113,11 @@ def _bars(order: Order, values: Mapping[str, float]) -> str:
         f'<span>{order.badge(name)}</span><span class="track">'
         f'<i class="s{order.number(name) % 10}" style="width:{value * 100:.1f}%"></i></span>'
         f"<span>{percent(value)}</span>"
-        for name, value in values.items()
+        for name, value in list(values.items())[:_BARS]
     )
-    return f'<div class="bars">{bars}</div>'
+    more = len(values) - _BARS
+    told = f'<p class="note">and {more:,} more strategies</p>' if more > 0 else ""
+    return f'<div class="bars">{bars}</div>{told}'
 
 
 def _read(

@@ -347,6 +347,30 @@ def test_vectors_are_made_once_for_all_strategies(project: Any) -> None:
     assert compare(config, choose(config)).reused == {"base", "fixed-24"}
 
 
+def test_a_report_keeps_within_its_size_whatever_the_text(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every character escaped, a chunk every few words: more bytes than any text should take."""
+    from pipelines.evaluate.report import page
+
+    set_up(project)
+    for number in range(8):
+        project.write(f"markup-{number}.md", f"Number {number}.\n\n" + "<&> <&> <&>\n" * 600)
+    project.ingest()
+    project.settings["evaluation"]["grid"] = {"chunker": ["fixed"], "max_tokens": [12, 16, 20]}
+    config = load_config(project.config_path)
+    made = compare(config, choose(config))
+    excerpts = []
+    for room in (2_000_000, 300_000, 100_000):
+        monkeypatch.setattr(page, "LARGEST", room)
+        shown = page.report(made)
+        assert len(shown.encode()) <= room
+        assert "Quality of the cuts" in shown
+        excerpts.append(shown.count('data-view="d'))
+    assert excerpts == sorted(excerpts, reverse=True)
+    assert (excerpts[0], excerpts[-1]) == (8, 0)
+
+
 @pytest.mark.parametrize("name", ["summary.json", "questions.parquet"])
 def test_a_damaged_result_is_evaluated_anew(config: Any, name: str) -> None:
     made = compare(config, choose(config, ["base"]))
