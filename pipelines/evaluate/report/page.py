@@ -78,8 +78,7 @@ def report(made: Comparison) -> str:
         section("reading", "The more is read", "", figures.curves(made, order))
         section(
             "cuts", "Quality of the cuts",
-            "Figures that need no questions. In each column the greener the better; point at a "
-            "heading for its meaning.",
+            "Figures that need no questions. In each column the greener the better.",
             tables.label_free(order),
         )  # fmt: skip
         section("types", "By data type", "", tables.by_type(made, order))

@@ -120,11 +120,16 @@ def label_free(order: Order) -> str:
     metrics += ["negative_query_rate"] * any(
         "negative_query_rate" in r.metrics for r in order.results
     )
-    return heat_table(
+    table = heat_table(
         order,
         metrics,
         lambda result, metric: result.metrics.get(metric),
         heading=lambda m: (label(m), ("best 0" if m in LOWER_IS_BETTER else "best 1"), meaning(m)),
+    )
+    meanings = "".join(f"<li><b>{h(label(m))}</b>: {h(meaning(m))}</li>" for m in metrics)
+    return (
+        f'{table}<details class="card"><summary>What the figures mean</summary>'
+        f"<div><ul>{meanings}</ul></div></details>"
     )
 
 
