@@ -127,6 +127,7 @@ def build_config(file: YamlFile, environ: Mapping[str, str] | None) -> Config:
         embedder=embedder,
         lineage=read_lineage(file, top, folder),
         path=path,
+        place=file.place(()),
         raw=raw,
     )
 

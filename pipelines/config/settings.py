@@ -311,6 +311,8 @@ class Config:
     embedder: EmbedderConfig | None = None
     lineage: LineageConfig = LineageConfig()
     path: Path = Path("gristmill.yaml")
+    place: ConfigPlace = field(default=ConfigPlace(""), compare=False, repr=False)
+    """Where its keys stand in the file, for messages."""
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """The file as written, policies included, environment variables not expanded: fit to log."""
 

@@ -29,7 +29,7 @@ def check_lake(config: Config, *, write: bool = False, chunks: bool = True) -> N
     storage = Storage.from_uri(config.lake)
     if storage.is_local:
         _check_folder(config, Path(storage.uri), write)
-    where = f"{config.path}: lake"
+    where = config.place.at("lake")
     storage.check(where, write=write)
     try:
         lake = Lake(storage)
@@ -48,7 +48,7 @@ def _check_folder(config: Config, folder: Path, write: bool) -> None:
     for path in (folder, folder / "documents", folder / "chunks"):
         if path.exists() and not path.is_dir():
             raise ConfigError(
-                f"{config.path}: lake: {path} is a file, where a lake has a folder; name another "
+                f"{config.place.at('lake')}: {path} is a file, where a lake has a folder; name another "
                 "folder, for example `lake: .gristmill/lake`"
             )
     around = folder
@@ -63,7 +63,7 @@ def _check_folder(config: Config, folder: Path, write: bool) -> None:
             os.scandir(around).close()
     except OSError as error:
         raise ConfigError(
-            f"{config.path}: lake: {folder} cannot be {'written to' if write else 'read'} "
+            f"{config.place.at('lake')}: {folder} cannot be {'written to' if write else 'read'} "
             f"({error.strerror}): check the rights of {around}, or name another folder, for "
             "example `lake: .gristmill/lake`"
         ) from error

@@ -85,6 +85,16 @@ def test_each_names_file_line_key_and_cure_before_anything_is_done(folder: Path,
     assert not (folder / "index").exists()
 
 
+def test_a_lake_that_cannot_be_is_told_the_same_way(folder: Path) -> None:
+    config = folder / "gristmill.yaml"
+    for lake, reason in (("file", "is a file"), ("az://c/x", "names no storage account")):
+        config.write_text(f"name: test\nlake: {lake}\n{DOCS}\n")
+        result = run("run", config, "--quiet")
+        assert result.exit_code == 2, result.output
+        assert result.stderr.startswith(f"Error: {config}, line 2: lake: ")
+        assert reason in result.stderr
+
+
 def test_sources_without_a_document_are_a_state_like_any_other(folder: Path) -> None:
     (folder / "empty").mkdir()
     config = folder / "gristmill.yaml"
