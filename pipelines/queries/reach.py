@@ -48,8 +48,8 @@ def _check_folder(config: Config, folder: Path, write: bool) -> None:
     for path in (folder, folder / "documents", folder / "chunks"):
         if path.exists() and not path.is_dir():
             raise ConfigError(
-                f"{config.place.at('lake')}: {path} is a file, where a lake has a folder; name another "
-                "folder, for example `lake: .gristmill/lake`"
+                f"{config.place.at('lake')}: {path} is a file, where a lake has a folder; name "
+                "another folder, for example `lake: .gristmill/lake`"
             )
     around = folder
     while not around.exists() and around != around.parent:

@@ -49,3 +49,32 @@ def test_a_lake_in_a_container_is_folded_swept_and_made_to_forget(
     project.ingest()
     project.transform()
     assert texts(uri) == before
+
+
+def test_a_table_of_an_older_minor_version_is_widened_in_a_container(azurite: Any) -> None:
+    import dataclasses
+
+    import pyarrow as pa
+
+    from lineage.schemas import DOCUMENTS
+    from pipelines.tables import PartWriter, Table
+
+    uri = f"az://{azurite.container().container_name}/lake"
+    now = Lake(uri).documents
+    schema = pa.schema([field for field in DOCUMENTS if field.name != "warnings"])
+    before = Table("documents", now.folder, now.manifests.folder, schema, "1.0")
+    for number, table in enumerate((before, now), 1):
+        batch = table.begin("c", number, "run")
+        row = {"document_id": str(number), "seq": number, "op": "reject", "source": "s"}
+        if table is now:
+            row["warnings"] = ["cut short"]
+        writer = PartWriter(table.folder, table.part_path(batch, "0"), table.schema)
+        writer.write(pa.Table.from_pylist([row], schema=table.schema))
+        part = writer.close()
+        assert part is not None
+        batch = dataclasses.replace(batch, parts=(part,))
+        table.manifests.write(batch)
+        table.commit(batch)
+    rows = read_documents(uri, ["document_id", "warnings"]).to_pylist()
+    assert [row["warnings"] for row in rows] == [None, ["cut short"]]
+    assert "warnings" in now.opened().schema().to_arrow().names
