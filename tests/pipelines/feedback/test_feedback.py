@@ -166,7 +166,10 @@ def test_what_cannot_be_anchored_is_reported_and_the_rest_kept(filled: Any) -> N
     assert passages(filled) == [("e", "Leave", 2.0)]
 
 
-def test_writers_at_the_same_time_each_get_their_turn(filled: Any, monkeypatch: Any) -> None:
+@pytest.mark.parametrize(("other", "kept"), [("another", 2), ("mine", 1)])
+def test_writers_at_the_same_time_each_get_their_turn(
+    filled: Any, monkeypatch: Any, other: str, kept: int
+) -> None:
     given = chunk(filled, "twenty days")["chunk_id"]
     from pipelines.feedback import table as module
 
@@ -177,12 +180,14 @@ def test_writers_at_the_same_time_each_get_their_turn(filled: Any, monkeypatch: 
         batch = begin(table, *args)
         if not raced and table.name == "feedback":
             raced.append(1)
-            add_feedback(filled.config, [Feedback("other", "click", chunk_id=given)])
+            add_feedback(filled.config, [Feedback(other, "click", chunk_id=given)])
         return batch
 
     monkeypatch.setattr(module.Table, "begin", race)
-    assert add_feedback(filled.config, [Feedback("mine", "click", chunk_id=given)]).added == 1
-    assert {row["query"] for row in read_feedback(filled.config)} == {"other", "mine"}
+    mine = add_feedback(filled.config, [Feedback("mine", "click", chunk_id=given)])
+    assert (mine.added, mine.duplicates) == (kept - 1, 2 - kept)
+    queries = [row["query"] for row in read_feedback(filled.config)]
+    assert sorted(queries) == sorted({other, "mine"})
 
 
 @pytest.mark.parametrize(

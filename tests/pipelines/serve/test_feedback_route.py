@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -57,3 +58,15 @@ def test_feedback_is_kept_for_those_who_may_read_the_chunk(served: Any) -> None:
     assert post({**thumb, "kind": "judgement"}, "eve").status_code == 422
     assert post({**corrected, "quote": "no such words"}, "eve").status_code == 422
     assert len(read_feedback(project.config)) == 3
+
+
+def test_callers_at_the_same_time_are_all_kept_and_nobody_twice(served: Any) -> None:
+    project, _, post = served
+    key = next(c["chunk_id"] for c in project.chunks() if c["text"].startswith("Every"))
+    click = {"query": "leave", "kind": "click", "chunk_id": key}
+    assert post(click, "a").json() == {"added": True}
+    with ThreadPoolExecutor(8) as executor:
+        answers = list(executor.map(lambda user: post(click, user), ["a", "b", "c", "d"] * 2))
+    assert [answer.status_code for answer in answers] == [200] * 8
+    assert sum(answer.json()["added"] for answer in answers) == 3
+    assert sorted(row["user"] for row in read_feedback(project.config)) == ["a", "b", "c", "d"]
