@@ -197,6 +197,9 @@ def rows_where(
     with pq.ParquetFile(f"{root}/{file.path}", filesystem=filesystem) as parquet:
         for group in range(parquet.metadata.num_row_groups):
             keys = parquet.read_row_group(group, columns=[key])[key]
+            # Files that Delta has written anew have other types of text than ours.
+            keys = keys.cast(table.schema.field(key).type)
             mask = pc.is_in(keys, value_set=wanted)
             if pc.any(mask).as_py():
-                yield parquet.read_row_group(group, columns=list(columns)).filter(mask)
+                rows = parquet.read_row_group(group, columns=list(columns))
+                yield conform(rows, table.schema, columns).filter(mask)

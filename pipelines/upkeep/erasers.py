@@ -35,15 +35,21 @@ class Trace:
     texts: tuple[str, ...]
     """All texts of chunks that it ever had, as they were embedded."""
 
-    def needles(self) -> list[bytes]:
-        """What to look for in files of any kind, as plain, JSON and HTML text."""
+    def needles(self, *, ids: bool = True) -> list[bytes]:
+        """What to look for in files of any kind, as plain, JSON and HTML text.
+
+        Args:
+            ids: its own id and those of its chunks as well, which are hashes and say nothing by
+                themselves: they tell a file that speaks of it.
+        """
         fragments = {
             " ".join(line.split())[:_FRAGMENT]
             for text in self.texts
             for line in text.splitlines()
             if len(" ".join(line.split())) >= _FRAGMENT
         }
-        plain = [self.document_id, *self.uris, *self.chunk_ids, *sorted(fragments)]
+        hashes = [self.document_id, *self.chunk_ids] if ids else []
+        plain = [*hashes, *self.uris, *sorted(fragments)]
         forms = {
             form.encode()
             for text in plain[:_MOST_FRAGMENTS]
@@ -150,7 +156,7 @@ def erase_mlflow(config: Config, trace: Trace) -> Iterator[Outcome]:
     if database != config.mlflow.tracking_uri and not Path(database).exists():
         return
     try:
-        removed, kept = _erase_from_mlflow(config, trace.needles())
+        removed, kept = _erase_from_mlflow(config, trace)
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         yield Outcome(place, False, f"not reachable ({type(error).__name__}: {reason})")
@@ -230,7 +236,7 @@ def _paths(value: Any) -> Iterator[str]:
             yield from _paths(item)
 
 
-def _erase_from_mlflow(config: Config, needles: Sequence[bytes]) -> tuple[int, list[str]]:
+def _erase_from_mlflow(config: Config, trace: Trace) -> tuple[int, list[str]]:
     """How many artifacts and tags were removed, and the names of what could not be."""
     import os
     import tempfile
@@ -243,6 +249,7 @@ def _erase_from_mlflow(config: Config, needles: Sequence[bytes]) -> tuple[int, l
     from mlflow import MlflowClient
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
+    needles, said = trace.needles(), trace.needles(ids=False)
     client = MlflowClient(tracking_uri=config.mlflow.tracking_uri)
     experiment = client.get_experiment_by_name(config.mlflow.experiment)
     removed = 0
@@ -252,7 +259,7 @@ def _erase_from_mlflow(config: Config, needles: Sequence[bytes]) -> tuple[int, l
         runs = client.search_runs([experiment.experiment_id], run_view_type=3, page_token=token)
         for run in runs:
             for tag, value in run.data.tags.items():
-                if _holds(value.encode(), needles):
+                if _holds(value.encode(), said):
                     with step("erase"):
                         client.delete_tag(run.info.run_id, tag)
                     removed += 1
@@ -260,7 +267,7 @@ def _erase_from_mlflow(config: Config, needles: Sequence[bytes]) -> tuple[int, l
             kept += [
                 f"parameter {name} of run {run.info.run_id}"
                 for name, value in run.data.params.items()
-                if _holds(value.encode(), needles)
+                if _holds(value.encode(), said)
             ]
             repository = get_artifact_repository(run.info.artifact_uri)
             for path in list(_artifact_paths(repository, None)):

@@ -234,6 +234,8 @@ def test_what_mlflow_keeps_of_it_goes_and_what_cannot_is_named(
     client.log_text(run, "<p>Words of others</p>", "reports/other.html")
     client.set_tag(run, "error", f"the chunker lost a piece of {source}")
     client.set_tag(run, "other", "stays")
+    (row,) = [r for name, r in project.documents().items() if name == "secret.md"]
+    client.log_param(run, "held_out", row["document_id"])  # a hash, which says nothing by itself
     done = forget.forget(project.config, "secret.md", "run-1")
     assert done.complete, done.outcomes
     assert [each.path for each in client.list_artifacts(run, "reports")] == ["reports/other.html"]
@@ -280,3 +282,32 @@ def test_a_sink_with_vectors_that_left_the_configuration_is_found(project: Any) 
     project.settings["sinks"] = []
     assert forget.forget(project.config, "secret.md", "run-1").complete
     assert leaks(project.root) == []
+
+
+def test_feedback_goes_on_after_it(project: Any) -> None:
+    history(project)
+    path = project.root / "feedback.jsonl"
+
+    def give(name: str, quote: str) -> None:
+        value = {
+            "query": f"what of {name}?",
+            "kind": "correction",
+            "document": name,
+            "quote": quote,
+        }
+        path.write_text(json.dumps(value) + "\n")
+        done = CliRunner().invoke(cli, ["feedback", str(project.config_path), "add", str(path)])
+        assert done.exit_code == 0, done.output
+
+    give("secret.md", "was given thirty more days")
+    give("b.md", "words of document b")
+    assert forget.forget(project.config, "secret.md", "run-1").complete
+    assert leaks(project.root) == []
+    give("b.md", "words of document b")
+    give("b.md", "The words of document b")
+    give("c.md", "words of document c")
+    listed = CliRunner().invoke(cli, ["feedback", str(project.config_path), "list", "--json"])
+    assert listed.exit_code == 0, listed.output
+    told = listed.output
+    assert (told.count("what of b.md?"), told.count("what of c.md?")) == (2, 1)
+    assert "secret.md" not in told
