@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from tracking_tools import free_port, needs_mlflow, stored
 
+from pipelines import tracking, tracking_process
 from pipelines.tracking import Published, pending, publish_pending
 
 ROOT = Path(__file__).parents[3]
@@ -60,6 +61,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process.wait(30)
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine MLflow's import, and a first answer, take longer than a run waits."""
+    monkeypatch.setattr(tracking, "SERVER_SECONDS", 200.0)
+    monkeypatch.setitem(tracking_process._ENVIRONMENT, "MLFLOW_HTTP_REQUEST_TIMEOUT", "100")
+
+
 def runs(uri: str, experiment: str, filter_string: str = "") -> list[Any]:
     from mlflow import MlflowClient
 
@@ -70,6 +78,7 @@ def runs(uri: str, experiment: str, filter_string: str = "") -> list[Any]:
 
 @pytest.mark.skipif(shutil.which("uv") is None, reason="uv makes the server's environment in time")
 @pytest.mark.timeout(600)
+@pytest.mark.usefixtures("patient")
 def test_a_transform_is_found_on_a_real_server(project: Any, server: str) -> None:
     project.settings["mlflow"] = {"tracking_uri": server, "experiment": "real"}
     project.write("a.md", PROSE)
@@ -105,18 +114,19 @@ def test_a_transform_is_found_on_a_real_server(project: Any, server: str) -> Non
 
 @pytest.mark.skipif(shutil.which("uv") is None, reason="uv makes the server's environment in time")
 @pytest.mark.timeout(600)
+@pytest.mark.usefixtures("patient")
 def test_what_was_kept_reaches_the_server_once(project: Any, server: str) -> None:
     project.settings["mlflow"] = {
         "tracking_uri": f"http://127.0.0.1:{free_port()}", "experiment": "kept",
     }  # fmt: skip
     project.write("a.md", PROSE)
-    code, summary, errors = project.command("run", str(project.config_path), "--json")
+    code, summary, errors = project.call("run", str(project.config_path), "--json")
     assert code == 0, errors
     assert summary["stages"]["transform"]["mlflow_run_id"] is None
     assert "could not be logged to MLflow" in errors
     project.settings["mlflow"]["tracking_uri"] = server
     for sent in (1, 0):
-        code, answer, errors = project.command("publish", str(project.config_path), "--json")
+        code, answer, errors = project.call("publish", str(project.config_path), "--json")
         assert (code, len(answer["published"]), answer["failed"]) == (0, sent, [])
         (run,) = runs(server, "kept")
         assert run.data.tags["gristmill.run_id"] == summary["run_id"]
