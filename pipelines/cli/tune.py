@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     "--trials", type=click.IntRange(min=1), default=40, metavar="N",
     help="Policies to try in each search, those of an interrupted one included [40].",
 )  # fmt: skip
-@click.option("--minutes", type=click.FloatRange(min=0), metavar="N", help="The longest search.")
+@click.option("--minutes", type=click.FloatRange(min=0), metavar="N", help="Of all searches.")
 @click.option(
     "--tokens", type=click.IntRange(min=1), metavar="N", help="Tokens to chunk for trials at most."
 )

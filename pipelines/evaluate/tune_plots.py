@@ -84,6 +84,7 @@ def verdict_figure(outcome: Outcome) -> Figure:
     right.annotate(
         f"{d.mean:+.3f}  [{d.low:+.3f}, {d.high:+.3f}]", (d.mean, 0), (0, 12),
         textcoords="offset points", ha="center", fontsize=9, color=INK,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
     )  # fmt: skip
     right.set_yticks([])
     right.set_ylim(-0.6, 0.8)

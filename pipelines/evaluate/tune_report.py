@@ -101,10 +101,10 @@ def _folds(outcome: Outcome) -> list[str]:
     return [
         "Each part of the documents was held out once; a policy tuned without it was judged on it.",
         "",
-        "| held out | questions | before | after |",
+        "| documents held out | questions | before | after |",
         "|---|---|---|---|",
         *(
-            f"| {len(fold.split.held_out_documents)} documents | {len(fold.split.held_out)} "
+            f"| {len(fold.split.held_out_documents)} | {len(fold.split.held_out)} "
             f"| {fold.before:.4f} | {fold.after:.4f} |"
             for fold in outcome.folds
         ),
