@@ -43,7 +43,7 @@ from typing import Any
 
 from peers import splitters
 
-from chunkers import TokenMap, build, count_with_context, names, tokens
+from chunkers import TokenMap, build, count_with_context, counting, names
 from chunkers.blocks import scan
 from chunkers.vocabularies import Vocabulary, vocabulary
 from lineage import Document
@@ -152,7 +152,7 @@ def ours(
         Contestant("token map", with_encoder(maps, False)),
         Contestant("block scan", scans),
     ]
-    encoders = [False, True] if tokens.counter(given.encoding).fast else [False]
+    encoders = [False, True] if counting.counter(given.encoding).fast else [False]
     for fast in encoders:
         mark = " [fast]" if fast else ""
         for name in wanted:
@@ -184,7 +184,7 @@ def ours(
 
 def with_encoder(run: Callable[[int], None], fast: bool) -> Callable[[int], None]:
     def chosen(part: int) -> None:
-        tokens.FAST_FROM = 0 if fast else NEVER
+        counting.FAST_FROM = 0 if fast else NEVER
         run(part)
 
     return chosen
@@ -223,7 +223,7 @@ def race(rows: list[Contestant], slices: int, rounds: int, encoding: str) -> lis
                 if row.name in failed or (number and row.best[-1] > SLOW):
                     continue
                 progress(f"slice {part + 1} of {slices}, round {number + 1}: {row.name}")
-                tokens.counter(encoding).forget()
+                counting.counter(encoding).forget()
                 gc.collect()
                 try:
                     row.best[-1] = min(row.best[-1], cpu_seconds(row.run, part))
@@ -278,7 +278,7 @@ def doubling(given: argparse.Namespace) -> list[dict[str, Any]]:
         f"\n{'one document, from raw text: seconds at':<42}" + "".join(f"{s:>7} MB" for s in sizes)
     )
     out = []
-    tokens.FAST_FROM = NEVER
+    counting.FAST_FROM = NEVER
     for name in (name for name in SERIES if name in given.only):
         chunker = build(name, {}, max_tokens=given.max_tokens)
         seconds = []
@@ -357,7 +357,7 @@ def peak_of(given: argparse.Namespace) -> None:
     small = "# Title\n\nSome text. And more of it.\n\n- item\n- item\n" * 2000
     document = Document(text=small, blocks=scan(small, "markdown"))
     # Loads all there is to load, the faster encoder as well.
-    tokens.counter(given.encoding).encode("word " * (tokens.FAST_FROM // 5 + 1))
+    counting.counter(given.encoding).encode("word " * (counting.FAST_FROM // 5 + 1))
     chunker.spans(document, TokenMap(small, given.encoding))
     # What is read for the text is given back before the peak is reset.
     pieces = load(given.folder, (".md",), given.largest)

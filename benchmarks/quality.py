@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from chunkers import TokenMap, build, count_with_context, tokens
+from chunkers import TokenMap, build, count_with_context, counting
 from chunkers.blocks import scan
 from chunkers.quality import measure
 from lineage import Document
@@ -33,11 +33,11 @@ def main() -> None:
     parser.add_argument("--encoder", choices=("tiktoken", "fast"), default="tiktoken")
     asked = parser.parse_args()
     if asked.encoder == "fast":
-        if tokens.counter().fast is None:
+        if counting.counter().fast is None:
             sys.exit("the faster encoder is not installed: pip install 'gristmill[fast]'")
-        tokens.counter().hurry()
+        counting.counter().hurry()
     else:
-        tokens.FAST_FROM = sys.maxsize
+        counting.FAST_FROM = sys.maxsize
     documents = list(read(asked.paths))
     for document in documents:
         TokenMap(document.text)
@@ -76,7 +76,7 @@ def cost(name: str, cap: int, documents: Sequence[Document]) -> tuple[float, flo
     """CPU seconds of chunking and of the figures."""
     chunker = build(name, {}, max_tokens=cap)
     chunking = figures = 0.0
-    tokens.counter().forget()
+    counting.counter().forget()
     for document in documents:
         begin = time.thread_time()
         made = TokenMap(document.text)

@@ -17,11 +17,11 @@ from chunkers.api import TextChunk as TextChunk
 from chunkers.api import chunk as chunk
 from chunkers.base import BaseChunker as BaseChunker
 from chunkers.base import Chunker as Chunker
+from chunkers.counting import count_tokens as count_tokens
 from chunkers.display import show as show
 from chunkers.registry import build as build
 from chunkers.registry import names as names
 from chunkers.spans import Span as Span
 from chunkers.tokens import TokenMap as TokenMap
-from chunkers.tokens import count_tokens as count_tokens
 from chunkers.tokens import count_with_context as count_with_context
 from chunkers.tokens import token_maps as token_maps

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from chunkers import graphemes
 from chunkers.base import Chunker
 from chunkers.context import CONTEXT_SHARE
+from chunkers.counting import count_tokens
 from chunkers.spans import Span
-from chunkers.tokens import TokenMap, count_tokens, count_with_context
+from chunkers.tokens import TokenMap, count_with_context
 from lineage.records import Document, embedded_text, uncovered
 
 

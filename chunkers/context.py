@@ -7,7 +7,8 @@ last the nearest extra line (a table's header row, a definition's signature).
 
 from __future__ import annotations
 
-from chunkers.tokens import TokenMap, counter
+from chunkers.counting import counter
+from chunkers.tokens import TokenMap
 
 CONTEXT_SHARE = 4
 """Context may take one part in this many of the cap."""

@@ -24,9 +24,10 @@ from typing import Any
 
 from chunkers.base import BaseChunker, Part
 from chunkers.context import ContextFitter
+from chunkers.counting import count_tokens, counter
 from chunkers.spans import Span, trim
 from chunkers.suggest import unknown
-from chunkers.tokens import TokenMap, count_tokens, counter
+from chunkers.tokens import TokenMap
 from chunkers.vocabularies import DEFAULT_ENCODING, encoding_names, vocabulary
 from lineage.errors import ConfigError, MissingExtra, TerminalError
 from lineage.records import Document, uncovered

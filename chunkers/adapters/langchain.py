@@ -14,7 +14,7 @@ from langchain_core.documents import Document
 from langchain_text_splitters import TextSplitter
 
 from chunkers.api import TextChunk, chunk
-from chunkers.tokens import count_tokens
+from chunkers.counting import count_tokens
 from chunkers.vocabularies import DEFAULT_ENCODING
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chunkers.tokens import count_tokens
+from chunkers.counting import count_tokens
 from lineage.errors import ConfigError, MissingExtra, TerminalError, TransientError
 from pipelines.embedding.base import encodable, unit
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from chunkers.tokens import count_tokens
+from chunkers.counting import count_tokens
 from pipelines.evaluate import spanmetrics as sm
 from pipelines.evaluate.chunked import Chunked
 from pipelines.evaluate.rankmetrics import RankFigures, negative_rate

@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from chunkers.counting import counter
 from chunkers.embedders import served_by
 from chunkers.policy import Route
 from chunkers.quality import measure
 from chunkers.quality_edits import edit_stability
 from chunkers.registry import build
 from chunkers.spans import Span
-from chunkers.tokens import TokenMap, count_with_context, counter
+from chunkers.tokens import TokenMap, count_with_context
 from lineage import Document, Quality, embedded_text
 from lineage.errors import TransientError
 from pipelines.config import StrategyConfig

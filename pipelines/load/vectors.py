@@ -75,7 +75,7 @@ class Vectorizer:
 
         In the service's own encoding where it is paid by token, else as the chunks were counted.
         """
-        from chunkers.tokens import count_tokens
+        from chunkers.counting import count_tokens
 
         total = 0
         counts = change.chunks["token_count"].to_pylist()

@@ -16,7 +16,7 @@ def chunk_problems(chunk: Mapping[str, Any], text: str, encoding: str) -> Iterat
 
     `text` is the document's; `encoding` is for rows whose lineage names none.
     """
-    from chunkers.tokens import count_tokens
+    from chunkers.counting import count_tokens
 
     start, end = chunk["start"], chunk["end"]
     if not 0 <= start < end <= len(text) or text[start:end] != chunk["text"]:

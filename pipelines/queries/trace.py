@@ -30,7 +30,7 @@ def trace(config: Config, chunk_id: str, strategy: str | None = None) -> dict[st
         ConfigError: the id is too short or means several chunks.
         TerminalError: there is no such current chunk.
     """
-    from chunkers.tokens import count_tokens
+    from chunkers.counting import count_tokens
 
     name, chunk = find_chunk(config, chunk_id, strategy)
     lake = Lake(config.lake)

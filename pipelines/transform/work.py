@@ -45,7 +45,7 @@ def chunk_pool(
     once for all of them, and the faster encoder where that pays. With a chunker that `embeds`, a
     unit may take longer.
     """
-    prepare = [("chunkers.tokens:make_ready", (encoding, characters))] if encoding else []
+    prepare = [("chunkers.counting:make_ready", (encoding, characters))] if encoding else []
     return ProcessPool(
         workers,
         function="pipelines.transform.work:chunk_unit",

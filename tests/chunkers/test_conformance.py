@@ -14,8 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chunkers import Chunker, Span, TokenMap, build, graphemes, names
-from chunkers import tokens as tokens_module
+from chunkers import Chunker, Span, TokenMap, build, counting, graphemes, names
 from chunkers.api import FORMATS
 from chunkers.blocks import scan
 from chunkers.conformance import check
@@ -173,10 +172,10 @@ class Counted:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.work = 0
-        encode = tokens_module.Counter.encode
+        encode = counting.Counter.encode
         floor = graphemes.floor
 
-        def counted_encode(counter: tokens_module.Counter, text: str) -> object:
+        def counted_encode(counter: counting.Counter, text: str) -> object:
             self.work += len(text)
             return encode(counter, text)
 
@@ -185,7 +184,7 @@ class Counted:
             self.work += 1 + position - found
             return found
 
-        monkeypatch.setattr(tokens_module.Counter, "encode", counted_encode)
+        monkeypatch.setattr(counting.Counter, "encode", counted_encode)
         monkeypatch.setattr(graphemes, "floor", counted_floor)
 
 

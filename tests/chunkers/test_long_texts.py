@@ -13,10 +13,10 @@ import tiktoken
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chunkers import TokenMap, boundaries, build, token_maps
+from chunkers import TokenMap, boundaries, build, counting, token_maps
 from chunkers import tokens as tokens_module
 from chunkers.blocks import scan
-from chunkers.tokens import counter
+from chunkers.counting import counter
 from chunkers.vocabularies import PACKED, vocabulary
 from lineage import Document
 
@@ -121,7 +121,7 @@ def test_a_line_of_fifty_megabytes_is_counted_exactly() -> None:
 
 def test_the_faster_encoder_serves_several_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("gigatoken", reason="gigatoken is not installed (extra [fast])")
-    monkeypatch.setattr(tokens_module, "FAST_FROM", 0)
+    monkeypatch.setattr(counting, "FAST_FROM", 0)
     many = [f"{number} words and more words, " * 20_000 for number in range(8)]
     for text, tokens in zip(many, token_maps(many, threads=4), strict=True):
         assert len(tokens) == fresh(text, vocabulary("o200k_base").encoding)

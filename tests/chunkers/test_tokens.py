@@ -14,10 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chunkers import Span, TokenMap, count_tokens, count_with_context, pretokens
-from chunkers import tokens as tokens_module
+from chunkers import Span, TokenMap, count_tokens, count_with_context, counting, pretokens
 from chunkers.blocks import scan
-from chunkers.tokens import Counter, counter
+from chunkers.counting import Counter, counter
 from chunkers.vocabularies import PACKED, encoding_names, vocabulary
 from lineage import embedded_text
 from lineage.errors import ConfigError
@@ -188,7 +187,7 @@ def test_a_look_up_in_a_text_of_one_unit_encodes_no_more_in_a_longer_one(
     real_count, real_encode = Counter.count, Counter.encode
 
     def count(self: Counter, text: str) -> int:
-        encoded[0] += len(text) if len(text) <= tokens_module._REMEMBERED else 0
+        encoded[0] += len(text) if len(text) <= counting._REMEMBERED else 0
         return real_count(self, text)
 
     def encode(self: Counter, text: str) -> Any:

@@ -13,7 +13,7 @@ from apache_beam.ml.transforms.base import MLTransform
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from chunkers.adapters.beam import GristmillChunker
-from chunkers.tokens import count_tokens
+from chunkers.counting import count_tokens
 from lineage import ConfigError
 
 PROSE = "Every sentence of this paragraph is about as long as the last one was. "

@@ -11,7 +11,7 @@ from langchain_core.documents import Document
 from langchain_text_splitters import TextSplitter
 
 from chunkers.adapters.langchain import GristmillTextSplitter
-from chunkers.tokens import count_tokens
+from chunkers.counting import count_tokens
 from lineage import ConfigError
 
 REPEATED = "The same sentence again and again. " * 120

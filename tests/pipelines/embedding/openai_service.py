@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from http_service import Answering, serving
 
-from chunkers.tokens import count_tokens
+from chunkers.counting import count_tokens
 
 
 class Clock:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from chunkers.tokens import count_tokens
+from chunkers.counting import count_tokens
 from lineage import ConfigError, TerminalError, TransientError
 from pipelines.embedding.azure_openai import KEY, AzureOpenAIEmbedder, Rates
 from pipelines.embedding.base import Embedder, unit
