@@ -34,8 +34,10 @@ _REQUEST_TEXTS = 2048
 _REQUEST_TOKENS = 100_000
 _SCOPE = "https://cognitiveservices.azure.com/.default"
 _MINUTE = 60.0
-_TRIES = 8
 _LONGEST_WAIT = 120.0
+_REQUEST_SECONDS = 60.0
+PATIENCE = 240.0
+"""Seconds after which a request that was not answered is given up, all tries together."""
 _DIMENSIONS = {"text-embedding-ada-002": 1536, "text-embedding-3-small": 1536,
                "text-embedding-3-large": 3072}  # fmt: skip
 
@@ -58,6 +60,8 @@ class AzureOpenAIEmbedder:
         dimensions: asked for, where the model can shorten its vectors.
         rates: what the deployment allows.
         api_version: of the service's interface.
+        patience: seconds after which a request that was not answered is given up, all tries
+            together; waiting for the rates is not counted.
         clock: seconds, rising.
         sleep: waits for so many seconds.
     """
@@ -74,6 +78,7 @@ class AzureOpenAIEmbedder:
         dimensions: int | None = None,
         rates: Rates | None = None,
         api_version: str = "2024-10-21",
+        patience: float = PATIENCE,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -82,6 +87,7 @@ class AzureOpenAIEmbedder:
         self.model = model or deployment
         self.rates = rates or Rates()
         self.api_version = api_version
+        self.patience = patience
         self._asked = dimensions
         self._clock = clock
         self._sleep = sleep
@@ -94,6 +100,7 @@ class AzureOpenAIEmbedder:
             dimensions=self._asked,
             rates=self.rates,
             api_version=self.api_version,
+            patience=self.patience,
         )
         return make, (self.deployment, self.endpoint)
 
@@ -116,7 +123,7 @@ class AzureOpenAIEmbedder:
         Raises:
             ConfigError: the service does not let us in, or has no such deployment.
             TerminalError: a text is too long for the model, or the service refuses the request.
-            TransientError: it was busy or away for longer than a handful of tries.
+            TransientError: it was busy or away for longer than `patience`.
             MissingExtra: the library is not installed.
         """
         import numpy as np
@@ -154,19 +161,18 @@ class AzureOpenAIEmbedder:
         import openai
 
         wanted: dict[str, Any] = {} if self._asked is None else {"dimensions": self._asked}
-        problem = ""
-        for attempt in range(_TRIES):
+        waited, attempt = 0.0, 0
+        while True:
             self._await_turn(tokens)
+            asked = self._clock()
             try:
                 answer = self._client.embeddings.create(
                     model=self.deployment, input=batch, encoding_format="float", **wanted
                 )
             except openai.APIStatusError as error:
-                problem = self._problem(error)
-                self._sleep(_wait(error.response.headers, attempt))
+                problem, wait = self._problem(error), _wait(error.response.headers, attempt)
             except openai.APIConnectionError as error:
-                problem = f"{type(error).__name__}: {error}"
-                self._sleep(_wait({}, attempt))
+                problem, wait = f"{type(error).__name__}: {error}", _wait({}, attempt)
             else:
                 rows = sorted(answer.data, key=lambda row: row.index)
                 if [row.index for row in rows] != list(range(len(batch))):
@@ -174,10 +180,16 @@ class AzureOpenAIEmbedder:
                         f"{self.endpoint} answered with {len(rows)} vectors for {len(batch)} texts"
                     )
                 return np.array([row.embedding for row in rows], np.float32)
-        raise TransientError(
-            f"{self.endpoint} gave no vectors in {_TRIES} tries ({problem}). Run the same command "
-            "again later; what it gave before is in the cache"
-        )
+            attempt += 1
+            waited += self._clock() - asked + wait
+            if waited > self.patience:
+                tries = "try" if attempt == 1 else "tries"
+                raise TransientError(
+                    f"{self.endpoint} gave no vectors in {attempt} {tries} within "
+                    f"{self.patience:g} s ({problem}). Run the same command again later; what it "
+                    "gave before is in the cache"
+                )
+            self._sleep(wait)
 
     def _problem(self, error: Any) -> str:
         """What a status says, if trying again may help; raises otherwise."""
@@ -228,7 +240,7 @@ class AzureOpenAIEmbedder:
         return AzureOpenAI(
             azure_endpoint=self.endpoint,
             api_version=self.api_version,
-            timeout=60.0,
+            timeout=min(_REQUEST_SECONDS, self.patience),
             max_retries=0,  # waiting is ours, so that it can keep to the rates
             **access,
         )

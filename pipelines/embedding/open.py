@@ -51,10 +51,16 @@ def open_described(value: Mapping[str, Any]) -> Embedder:
     return open_embedder(model)
 
 
-def open_configured(config: EmbedderConfig) -> Embedder:
-    """The embedder that a configuration names. What is wrong shows on first use."""
+def open_configured(config: EmbedderConfig, *, patience: float | None = None) -> Embedder:
+    """The embedder that a configuration names. What is wrong shows on first use.
+
+    Args:
+        config: kind, model, limits.
+        patience: seconds to wait for a service that does not answer; by default minutes, as suits
+            work that nobody waits for.
+    """
     if config.kind == "azure_openai":
-        from pipelines.embedding.azure_openai import AzureOpenAIEmbedder, Rates
+        from pipelines.embedding.azure_openai import PATIENCE, AzureOpenAIEmbedder, Rates
 
         return AzureOpenAIEmbedder(
             config.deployment,
@@ -63,6 +69,7 @@ def open_configured(config: EmbedderConfig) -> Embedder:
             dimensions=config.dimensions,
             rates=Rates(config.tokens_per_minute, config.requests_per_minute),
             api_version=config.api_version,
+            patience=PATIENCE if patience is None else patience,
         )
     return open_embedder(config.model, threads=config.threads)
 

@@ -61,6 +61,8 @@ _ID = re.compile(r"[0-9a-f]{32}")
 _IDS_PER_FILTER = 2_000
 _FUSED_DEPTH = 100
 """Ranks of each ranking that are fused, at least."""
+_QUERY_SECONDS = 10.0
+"""How long a search waits for the vector of its question."""
 _KEEP_VERSIONS = timedelta(hours=1)
 """How long a replaced version stays readable, for searches that are under way."""
 
@@ -108,7 +110,7 @@ class LanceSink:
             from pipelines.embedding import open_configured
 
             assert self.embedder is not None
-            self._opened = open_configured(self.embedder)
+            self._opened = open_configured(self.embedder, patience=_QUERY_SECONDS)
         return self._opened
 
     @property

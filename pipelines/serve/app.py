@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lineage import ConfigError
+from lineage import ConfigError, TransientError
 from pipelines.config import Config, ServeConfig
 from pipelines.serve.context import Context, RouterFactory
 from pipelines.serve.index import Index
@@ -63,6 +63,7 @@ def create_app(config: Config, settings: ServeConfig, authenticator: Authenticat
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(ConfigError, _no_index)
+    app.add_exception_handler(TransientError, _away)
     app.add_middleware(Frame, context=context)
     _describe_tokens(app)
     return app
@@ -175,6 +176,12 @@ def _http(request: Request, problem: Any) -> JSONResponse:
 def _no_index(request: Request, problem: Any) -> JSONResponse:
     _LOG.warning("%s", problem)
     return error(503, "no_index", "there is no index yet; run `gristmill load`")
+
+
+def _away(request: Request, problem: Any) -> JSONResponse:
+    _LOG.warning("%s", problem)
+    message = "what this needs does not answer; the server's log says more"
+    return error(503, "unavailable", message, {"Retry-After": "10"})
 
 
 def _describe_tokens(app: FastAPI) -> None:

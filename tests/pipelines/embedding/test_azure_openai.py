@@ -89,7 +89,7 @@ def test_what_may_pass_is_tried_again(
 
 def test_a_service_that_stays_away_is_a_transient_error(service: object) -> None:
     service.trouble.extend([(503, {})] * 8)
-    with pytest.raises(TransientError, match=r"no vectors in 8 tries \(503"):
+    with pytest.raises(TransientError, match=r"no vectors in 8 tries within 240 s \(503"):
         embedder(service).embed(["hello"])
     assert len(service.statuses) == 8
     made = AzureOpenAIEmbedder(
@@ -97,6 +97,17 @@ def test_a_service_that_stays_away_is_a_transient_error(service: object) -> None
     )
     with pytest.raises(TransientError, match="APIConnectionError"):
         made.embed(["hello"])
+
+
+def test_whoever_asks_a_question_does_not_wait_for_long(service: object) -> None:
+    service.trouble.extend([(503, {})] * 8)
+    with pytest.raises(TransientError, match="in 4 tries within 10 s"):
+        embedder(service, patience=10).embed(["hello"])
+    assert service.clock.slept == [1, 2, 4]
+    service.trouble.clear()
+    service.trouble.append((429, {"retry-after": "40"}))
+    with pytest.raises(TransientError, match="in 1 try within"):
+        pickle.loads(pickle.dumps(embedder(service, patience=10))).embed(["hello"])
 
 
 def test_what_will_not_pass_is_said_at_once(service: object) -> None:

@@ -14,8 +14,9 @@ from fastapi.testclient import TestClient
 from load_tables import Doc, World
 from oidc_issuer import AUDIENCE, Issuer, issuer
 
-from lineage import Acl, ConfigError, Principal
+from lineage import Acl, ConfigError, Principal, TransientError
 from pipelines.config import ServeConfig
+from pipelines.load.lance_search import readable_rows
 from pipelines.load.lancedb import LanceSink
 from pipelines.serve.app import create_app
 from pipelines.serve.tokens import OidcTokens
@@ -122,21 +123,20 @@ def test_without_a_token_there_is_nothing(api: TestClient, entra: Issuer) -> Non
 def test_the_check_has_the_last_word(
     api: TestClient, entra: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = LanceSink._rows
     everybody = Principal("amy", frozenset({"hr"}))
 
-    def leaky(self: LanceSink, table: Any, chunk_ids: Any, principal: Any) -> Any:
-        return original(self, table, chunk_ids, everybody)
+    def leaky(table: Any, chunk_ids: Any, principal: Any) -> Any:
+        return readable_rows(table, chunk_ids, everybody)
 
-    monkeypatch.setattr(LanceSink, "_rows", leaky)
+    monkeypatch.setattr("pipelines.load.lancedb.readable_rows", leaky)
     monkeypatch.setattr(
-        LanceSink, "_best", lambda self, table, query, where, limit: _all(self, table, limit)
+        "pipelines.load.lancedb.best_chunks", lambda table, query, where, limit: _all(table, limit)
     )
     assert names(ask(api, entra.token("zoe"))) == {"public.md"}
     assert "gristmill_withheld_total 2" in api.get("/metrics").text
 
 
-def _all(sink: LanceSink, table: Any, limit: int) -> dict[str, float]:
+def _all(table: Any, limit: int) -> dict[str, float]:
     rows = table.search().select(["chunk_id"]).limit(limit).to_list()
     return {row["chunk_id"]: 1.0 for row in rows}
 
@@ -206,6 +206,19 @@ def test_what_goes_wrong_inside_stays_inside(
     answer = ask(api, entra.token())
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal")
     assert "secret.md" not in answer.text
+
+
+def test_a_service_that_is_away_is_told_without_its_name(
+    api: TestClient, entra: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any) -> Any:
+        raise TransientError("https://models.corp gave no vectors")
+
+    monkeypatch.setattr(LanceSink, "search", away)
+    answer = ask(api, entra.token())
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
+    assert answer.headers["retry-after"] == "10"
+    assert "models.corp" not in answer.text
 
 
 def test_health_metrics_and_description(api: TestClient, entra: Issuer) -> None:
