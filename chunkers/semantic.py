@@ -10,7 +10,7 @@ from chunkers import embedders
 from chunkers.embedders import Embed, Embeds
 from chunkers.optimal import OptimalChunker
 from chunkers.packing import Atoms
-from chunkers.parameters import check_int
+from chunkers.parameters import check_int, check_number
 from chunkers.tokens import TokenMap
 
 if TYPE_CHECKING:
@@ -25,10 +25,11 @@ _MOST_TEXTS = 4096
 class SemanticChunker(OptimalChunker):
     """Cuts where the subject changes: as `optimal`, with cohesion counting most.
 
-    With an `embedder`, what a cut tears is the cosine of the sentences on its two sides; without
-    one, the repeated words that it separates (`chunkers.cohesion`). There is no threshold: size,
-    structure and cohesion are weighed against each other over the whole section, and sizes may vary
-    more than in `optimal`.
+    What a cut tears is the repeated words that it separates (`chunkers.cohesion`) and, with an
+    `embedder`, the cosine of the sentences on its two sides, each for its share: one sees names and
+    terms that come again within a hundred tokens, the other what neighbours are about. There is no
+    threshold: size, structure and cohesion are weighed against each other over the whole section,
+    and sizes may vary more than in `optimal`.
 
     Good for: prose that changes its subject without saying so: transcripts, speeches, articles.
     Costs: a segmenter for all running text; with an embedder, a vector for each sentence, which is
@@ -38,7 +39,7 @@ class SemanticChunker(OptimalChunker):
     """
 
     name: ClassVar[str] = "semantic"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
 
     embedder: Embeds | Embed | Mapping[str, Any] | None = field(
         default=None, repr=False, hash=False
@@ -55,6 +56,8 @@ class SemanticChunker(OptimalChunker):
     """Cost of a chunk that joins a part of a paragraph to another paragraph."""
     sentence_share: float = 0.0
     """Paragraphs over this share of the target may be cut inside even if they fit."""
+    words_share: float = 0.5
+    """Share of the words in what a cut tears, where there is an embedder; the rest is vectors'."""
     window: int = 1
     """Sentences on each side of a cut that are compared, where there is an embedder."""
 
@@ -62,6 +65,7 @@ class SemanticChunker(OptimalChunker):
         super().__post_init__()
         owner = f"chunker {self.name!r}"
         check_int(owner, "window", self.window, 1, 100)
+        check_number(owner, "words_share", self.words_share, 0.0, 1.0)
         if self.embedder is not None:
             embedders.check(owner, self.embedder)
 
@@ -75,9 +79,10 @@ class SemanticChunker(OptimalChunker):
             embedders.function_of(self.embedder)(["ready"])
 
     def torn(self, sizes: list[int], atoms: Atoms, tokens: TokenMap) -> list[float]:
-        """The likeness of what is before and after each atom's start, from 0 to 1."""
+        """The words torn and the likeness of what is on both sides of each start, from 0 to 1."""
+        words = super().torn(sizes, atoms, tokens)
         if self.embedder is None or len(atoms) < 2:
-            return super().torn(sizes, atoms, tokens)
+            return words
         ends = [*atoms.starts[1:], max(tokens.position(sizes[-1]), atoms.starts[-1] + 1)]
         places = list(zip(atoms.starts, ends, strict=True))
         embed = embedders.function_of(self.embedder)
@@ -90,7 +95,8 @@ class SemanticChunker(OptimalChunker):
             part = places[start : stop + self.window]
             vectors = embed([text[begin:end].strip() for begin, end in part])
             found += likeness(vectors, self.window)[first - start : stop - start]
-        return found
+        share = self.words_share
+        return [share * w + (1 - share) * f for w, f in zip(words, found, strict=True)]
 
 
 def likeness(vectors: npt.NDArray[np.floating[Any]], window: int) -> list[float]:
