@@ -96,9 +96,11 @@ def test_a_budget_cuts_the_last_chunk() -> None:
     assert found.spans.end.tolist() == [300, 50, 200]
 
 
-@pytest.mark.slow
-def test_an_independent_evaluator_agrees(tmp_path: Path) -> None:
-    """Fixed windows of 800 characters over a public benchmark, retrieved by MiniLM."""
+def test_an_independent_evaluator_agrees_on_omega() -> None:
+    """Fixed windows of 800 characters over a public benchmark.
+
+    The figures of what MiniLM retrieves from them: `test_strategy.py`, the whole way.
+    """
     root = os.environ.get("GRISTMILL_TEST_DATA")
     if not root:
         pytest.skip("GRISTMILL_TEST_DATA is not set: it names the folder of the benchmark")
@@ -128,25 +130,7 @@ def test_an_independent_evaluator_agrees(tmp_path: Path) -> None:
     omega = sm.precision_omega(evidence, chunks, len(questions))
     assert omega.mean() == pytest.approx(expected["omega"], abs=1e-9)
 
-    pytest.importorskip("onnxruntime")
-    from chunkers import count_tokens
-    from pipelines.embedding import OnnxEmbedder
-
-    embedder = OnnxEmbedder(Path(root, "models", "all-MiniLM-L6-v2"), threads=2)
-    passages = [texts[d][a:b] for d, a, b in rows]
-    scores = embedder.embed([row["question"] for row in questions]) @ embedder.embed(passages).T
-    ranking = np.argsort(-scores, axis=1, kind="stable")[:, :60]
-    figures = sm.coverage_figures(evidence, sm.ranked_spans(chunks, ranking[:, :5]), len(questions))
-    assert figures.recall.mean() == pytest.approx(expected["recall"], abs=0.003)
-    assert figures.precision.mean() == pytest.approx(expected["precision"], abs=0.003)
-    assert figures.iou.mean() == pytest.approx(expected["iou"], abs=0.003)
     where = np.array([names.index(row["corpus_id"]) for row in questions])
     for number, name in enumerate(names):
-        mine = where == number
         of_corpus = expected["by_corpus"][name]
-        assert omega[mine].mean() == pytest.approx(of_corpus["omega"], abs=1e-9)
-        assert figures.recall[mine].mean() == pytest.approx(of_corpus["recall"], abs=0.006)
-    tokens = np.array([count_tokens(passage, "cl100k_base") for passage in passages])
-    for budget in (500, 1000, 2000):
-        recall = sm.recall_at_budget(evidence, chunks, ranking, tokens, budget)
-        assert recall.mean() == pytest.approx(expected[f"R@{budget}"], abs=0.003)
+        assert omega[where == number].mean() == pytest.approx(of_corpus["omega"], abs=1e-9)
