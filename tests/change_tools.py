@@ -19,10 +19,11 @@ State = dict[str, Any]
 
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parse and chunk in this process: no processes to start, and steps that a hook sees."""
-    for name in ("pipelines.ingest.work.parse_pool", "pipelines.transform.work.chunk_pool"):
-        module, _, function = name.rpartition(".")
-        make = getattr(importlib.import_module(module), function)
-        monkeypatch.setattr(name, lambda *_, make=make, **__: make(0))
+    parse = importlib.import_module("pipelines.ingest.work").parse_pool
+    chunk = importlib.import_module("pipelines.transform.work").chunk_pool
+    # Whatever parses says which function does; what only prepares processes is not needed here.
+    monkeypatch.setattr("pipelines.ingest.work.parse_pool", lambda _, *given: parse(0, *given))
+    monkeypatch.setattr("pipelines.transform.work.chunk_pool", lambda *_, **__: chunk(0))
 
 
 def eagerly(monkeypatch: pytest.MonkeyPatch) -> None:
