@@ -113,14 +113,6 @@ class Vectors:
     def name(self) -> str:
         return self.embedder.name
 
-    @property
-    def dimensions(self) -> int:
-        return self.embedder.dimensions
-
-    @property
-    def max_tokens(self) -> int:
-        return self.embedder.max_tokens
-
     embed = of
 
 

@@ -67,6 +67,20 @@ def test_without_vectors_the_words_decide() -> None:
     assert len(starts & set(STARTS)) >= 2
 
 
+def test_words_and_vectors_have_their_shares() -> None:
+    class Alike(Subjects):
+        def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+            return np.ones((len(texts), 4), np.float32)
+
+    words = spans_of(cohesion_weight=3.0)
+    assert spans_of(embedder=Subjects(), words_share=1.0, cohesion_weight=3.0) == words
+    # Vectors that are all alike say nothing of where to cut.
+    alone = spans_of(embedder=Alike(), words_share=0.0, cohesion_weight=3.0)
+    assert [span.start for span in alone] != [span.start for span in words]
+    with pytest.raises(ConfigError, match="words_share"):
+        spans_of(words_share=1.5)
+
+
 def test_what_fits_is_not_embedded() -> None:
     embedder = Subjects()
     chunker = build("semantic", {"embedder": embedder}, max_tokens=512)
