@@ -19,11 +19,14 @@ from lineage.schemas import BLOCKS
 from pipelines.ingest.parsers.base import Limits
 from pipelines.pool import ProcessPool
 
-PARSE_GROUP = "pipelines.ingest.work:parse_group"
+
+def parse_pool(workers: int) -> ProcessPool:
+    """`workers` processes for `parse_group`, without network and within the limits."""
+    return pool_that_parses(workers, "pipelines.ingest.work:parse_group")
 
 
-def parse_pool(workers: int, function: str = PARSE_GROUP) -> ProcessPool:
-    """`workers` processes for a function that parses, without network and within the limits."""
+def pool_that_parses(workers: int, function: str) -> ProcessPool:
+    """`workers` processes for a function that parses, as those of ingest are."""
     limits = Limits()
     return ProcessPool(
         workers,

@@ -15,7 +15,7 @@ from lineage import Block, embedded_text
 from lineage.schemas import DOCUMENTS
 from pipelines.config import StrategyConfig
 from pipelines.facts import document_facts
-from pipelines.ingest.work import ParseItem, parse_group, parse_pool
+from pipelines.ingest.work import ParseItem, parse_group, pool_that_parses
 from pipelines.pool import ProcessPool
 from pipelines.storage import Storage
 from pipelines.transform.plan import Action
@@ -26,7 +26,7 @@ from pipelines.transform.work import UnitReply, blocks_of, chunk_document, embed
 
 def forecast_pool(workers: int) -> ProcessPool:
     """`workers` processes for `measure`, as the parse processes of ingest are."""
-    return parse_pool(workers, "pipelines.queries.forecast_work:measure")
+    return pool_that_parses(workers, "pipelines.queries.forecast_work:measure")
 
 
 @dataclass(frozen=True, slots=True)
