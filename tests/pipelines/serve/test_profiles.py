@@ -15,6 +15,7 @@ from oidc_issuer import AUDIENCE, Issuer, issuer
 from lineage import Acl, Principal
 from lineage.schemas import CHUNKS
 from pipelines.config import ServeConfig
+from pipelines.load.lance_search import readable_rows
 from pipelines.load.lancedb import LanceSink
 from pipelines.load.sink import Replace
 from pipelines.serve.app import create_app
@@ -86,14 +87,10 @@ def test_a_section_is_read_by_those_who_may_read_it(api: TestClient, entra: Issu
 def test_a_section_that_a_sink_lets_through_is_withheld(
     api: TestClient, entra: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = LanceSink._rows
-    monkeypatch.setattr(
-        LanceSink,
-        "_rows",
-        lambda self, table, chunk_ids, principal: original(
-            self, table, chunk_ids, Principal("amy")
-        ),
-    )
+    def leaky(table: Any, chunk_ids: Any, principal: Any) -> Any:
+        return readable_rows(table, chunk_ids, Principal("amy"))
+
+    monkeypatch.setattr("pipelines.load.lancedb.readable_rows", leaky)
     answer = ask(api, entra, "zoe", profile="analysis")
     assert texts(answer) == {"tides of the harbour", "tides alone"}
     assert "around them" not in answer.text
