@@ -325,10 +325,9 @@ def test_vectors_are_made_once_for_all_strategies(project: Any) -> None:
     if not root:
         pytest.skip("GRISTMILL_TEST_DATA is not set: it names the folder of a model")
     pytest.importorskip("onnxruntime")
-    set_up(project, retrievers=["hybrid", "dense", "bm25"])
     model = str(Path(root, "models", "all-MiniLM-L6-v2"))
     project.settings["embedder"] = {"kind": "onnx", "model": model, "threads": 2}
-    config = load_config(project.config_path)
+    config = load_config(set_up(project, retrievers=["hybrid", "dense", "bm25"]))
     made = compare(config, choose(config), workers=2)
     assert made.failed == {}
     assert list(made.results["base"].variants) == ["hybrid", "dense", "bm25"]
