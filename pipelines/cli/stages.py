@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -116,10 +117,11 @@ def run_stages(
     events = RunEvents(config, options)
     try:
         for stage in stages:
-            if stage == "load" and not config.sinks:
+            part = _loadable(config, done) if stage == "load" else config
+            if stage == "load" and not part.sinks:
                 continue
             began = time.monotonic()
-            done[stage] = events.watch(stage, partial(run_stage, stage, config))
+            done[stage] = events.watch(stage, partial(run_stage, stage, part))
             took[stage] = round(time.monotonic() - began, 3)
             trim_memory()
         _await_tracking(done, options)
@@ -159,6 +161,17 @@ def run_stage(stage: str, config: Config, options: RunOptions) -> Any:
     """Run one stage; raises MissingExtra when its libraries are not installed."""
     with with_extra(stage):
         return importlib.import_module(f"pipelines.{stage}.stage").run(config, options)
+
+
+def _loadable(config: Config, done: Mapping[str, Any]) -> Config:
+    """`config` without the sinks for which a transform that was stopped has made no table yet."""
+    if getattr(done.get("transform"), "stopped", None) is None:
+        return config
+    from pipelines.tables.lake import Lake
+
+    lake = Lake(config.lake)
+    made = {each.name for each in config.strategies if lake.chunks(each.name).exists}
+    return replace(config, sinks=tuple(sink for sink in config.sinks if sink.strategy in made))
 
 
 def _await_tracking(done: Mapping[str, Any], options: RunOptions) -> None:
@@ -258,9 +271,11 @@ def print_costs(config: Config, usage: Mapping[str, Any]) -> None:
     columns = [("tokens", "tokens"), ("embedded", "embedded_tokens"), ("seconds", "seconds")]
     if total["money"] is not None:
         columns.append((config.budget.currency or "money", "money"))
-    for label, values in usage["by_label"].items():
-        if set(values) <= {UNLABELLED} and total["money"] is None:
-            continue
+    by_label: Mapping[str, Mapping[str, Any]] = usage["by_label"]
+    told = {label: values for label, values in by_label.items() if not set(values) <= {UNLABELLED}}
+    if not told and total["money"] is not None:
+        told = dict(list(by_label.items())[:1])
+    for label, values in told.items():
         rows = [
             [name, *(_amount(each[key], key) for _, key in columns)]
             for name, each in [*values.items(), ("all", total)]

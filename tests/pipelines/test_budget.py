@@ -114,6 +114,19 @@ def test_a_run_stops_before_its_budget_is_exceeded_and_a_later_one_goes_on(proje
     )
 
 
+def test_a_budget_too_small_for_anything_stops_a_run_and_says_why(project: Any) -> None:
+    fill(project)
+    project.settings = {"budget": {"run": {"tokens": 10}}}
+    code, value, errors = project.call("run", str(project.config_path), "--json", "--workers", "1")
+    assert code == 5, errors
+    assert "budget.run.tokens is 10 tokens" in value["stages"]["transform"]["stopped"]
+    assert "load" not in value["stages"]
+    project.settings = {}
+    code, value, errors = project.call("run", str(project.config_path), "--json", "--workers", "1")
+    assert code == 0, errors
+    assert value["stages"]["load"]["upserted"] == 12
+
+
 def test_rights_are_not_held_up_by_a_budget(project: Any) -> None:
     fill(project)
     project.run()
