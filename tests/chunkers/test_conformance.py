@@ -142,6 +142,7 @@ def test_real_corpora(name: str) -> None:
     not os.environ.get("GRISTMILL_TEST_DATA"),
     reason="GRISTMILL_TEST_DATA is not set: it names the folder of the generator of hostile files",
 )
+@pytest.mark.xdist_group("hostile texts")  # made and scanned once
 @pytest.mark.parametrize("name", names())
 def test_hostile_files(name: str, hostile_files: list[Document]) -> None:
     chunker = build(name, {"overlap_tokens": 8}, max_tokens=256)
