@@ -128,7 +128,7 @@ def _rollback(
         raise ConfigError(
             f"version {number} is in force already; `policy history` shows the others"
         )
-    store.move(number, "rollback")
+    store.move(number, "rollback", replaces=before)
     if as_json:
         emit_json({"strategy": store.strategy, "from": before, "to": number})
         return 0

@@ -92,6 +92,8 @@ class StrategyConfig:
     """Whether it follows what is promoted in the lake; see `pipelines.policies`."""
     otherwise: Policy | None = None
     """What the configuration says by itself, when a promoted policy is in force."""
+    version: int = 0
+    """Number of the promoted policy in force; 0 for what the configuration says by itself."""
 
     @property
     def configured(self) -> Policy:

@@ -6,7 +6,7 @@
 Optuna proposes chunkers and parameters for each rule and data type in use; each proposal is scored
 on the questions about the documents to tune on. The best one then meets the questions about the
 documents held out, beside the policy in force: it is promoted only if the interval of the paired
-difference lies above zero.
+difference lies above zero, and the policy that it was compared with is still in force.
 
 With evidence in few documents one part of them would be too little to judge by, or to tune on.
 Then every part is held out in turn (cross-fitting): a policy is tuned without it and judged on it,
@@ -36,7 +36,7 @@ from pipelines.evaluate.tune_outcome import Fold, Outcome, Tried, facts_of
 from pipelines.evaluate.tune_search import Best, Floats, Limits, Search, objective_of
 from pipelines.evaluate.tune_space import space_of
 from pipelines.evaluate.tune_split import Split, documents_of, everything, folds, split
-from pipelines.policies import PolicyStore
+from pipelines.policies import Overtaken, PolicyStore
 
 if TYPE_CHECKING:
     from pipelines.embedding import Embedder
@@ -98,16 +98,21 @@ def tune(
         MissingExtra: a library for evaluation is not installed.
     """
     options = options or TuneOptions()
+    store = PolicyStore(config.lake, strategy.name)
+    replaces = strategy.version if strategy.promoted else store.current
     parts = _parts(corpus, questions, options)
     settings = Settings.of(config.evaluation)
     work = _Tuning(corpus, strategy, settings, options, parts, storage, embedder, progress)
     outcome = work.outcome()
-    if outcome.better and options.promote and outcome.best.policy != strategy.policy:
-        version = PolicyStore(config.lake, strategy.name).promote(
-            outcome.best.policy.as_value(), facts_of(outcome)
+    if not outcome.better or not options.promote or outcome.best.policy == strategy.policy:
+        return outcome
+    try:
+        version = store.promote(
+            outcome.best.policy.as_value(), facts_of(outcome), replaces=replaces
         )
-        outcome = replace(outcome, promoted=version)
-    return outcome
+    except Overtaken as error:
+        return replace(outcome, overtaken=str(error))
+    return replace(outcome, promoted=version)
 
 
 def _parts(

@@ -66,6 +66,8 @@ class Outcome:
     """Of a cross-fitted tuning: `difference` is of the folds' policies, pooled."""
     skipped: tuple[str, ...] = ()
     promoted: Version | None = None
+    overtaken: str = ""
+    """Why a better policy was not promoted: what it was compared with is no longer in force."""
     stopped_by: str = "trials"
     seconds: float = 0.0
 
@@ -87,6 +89,11 @@ class Outcome:
             return f"kept: no trial was better on what it was tuned on; {figures}"
         if not self.better:
             return f"kept: the interval does not lie above zero; {figures}"
+        if self.overtaken:
+            return (
+                f"kept: better than a policy that is not in force any more: {self.overtaken}. Tune "
+                f"again to compare with the one that is; {figures}"
+            )
         if self.promoted is None:
             return f"better, and not promoted because that was not asked for; {figures}"
         return f"promoted as version {self.promoted.number}; {figures}"

@@ -111,6 +111,25 @@ def test_what_is_better_on_held_out_documents_is_promoted(tmp_path: Path) -> Non
     assert again.metrics()["recall_at_60_tokens"] == pytest.approx(outcome.after.mean)
 
 
+def test_what_was_not_compared_with_the_policy_in_force_is_not_promoted(tmp_path: Path) -> None:
+    store = PolicyStore(str(tmp_path / "lake"), "default")
+    other = {"default": {"chunker": "sentence"}, "rules": []}
+
+    def meanwhile(_: Any) -> None:
+        if not store.current:
+            store.promote(other, {}, replaces=0)
+
+    corpus, questions = evidence(dict.fromkeys(NAMES, 60))
+    outcome = tune(
+        config_of(tmp_path), STRATEGY, corpus, questions, TuneOptions(trials=8), progress=meanwhile
+    )
+    assert outcome.better
+    assert outcome.promoted is None
+    assert outcome.verdict.startswith("kept: better than a policy that is not in force any more")
+    assert "version 1 has been put in force meanwhile" in outcome.verdict
+    assert (store.current, store.policy()) == (1, other)
+
+
 def test_what_is_better_only_where_it_was_tuned_is_not_promoted(tmp_path: Path) -> None:
     corpus, questions = evidence(dict.fromkeys(NAMES, 60))
     held = split(corpus, questions).held_out_documents

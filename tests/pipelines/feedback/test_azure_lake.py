@@ -14,7 +14,7 @@ from pipelines.embedding.cache import VectorCache, text_key
 from pipelines.feedback import Feedback, add_feedback, feedback_evidence
 from pipelines.ingest import stage as ingest
 from pipelines.options import RunOptions
-from pipelines.policies import PolicyStore
+from pipelines.policies import Overtaken, PolicyStore
 from pipelines.transform import stage as transform
 from pipelines.usage import Usage
 
@@ -38,9 +38,13 @@ def test_all_that_learns_lives_in_a_container_too(azurite: Any, tmp_path: Path) 
     piece = Feedback("leave", "correction", document="a.md", quote="Twenty days")
     assert add_feedback(config, [piece, piece]).duplicates == 1
     assert feedback_evidence(config).evidence.questions[0].text == "leave"
-    PolicyStore(lake, "default").promote({"default": {"chunker": "sentence"}}, {"after": 1.0})
+    PolicyStore(lake, "default").promote(
+        {"default": {"chunker": "sentence"}}, {"after": 1.0}, replaces=0
+    )
     assert load_config(path).strategy("default").policy.default.chunker == "sentence"
-    PolicyStore(lake, "default").move(0, "rollback")
+    with pytest.raises(Overtaken):
+        PolicyStore(lake, "default").promote({"default": {"chunker": "fixed"}}, {}, replaces=0)
+    PolicyStore(lake, "default").move(0, "rollback", replaces=1)
     assert PolicyStore(lake, "default").current == 0
     meter = Meter.of(config, options)
     with pytest.raises(Exception, match=r"budget\.month\.tokens is 1,000 tokens, [1-9]"):
