@@ -85,6 +85,7 @@ def command(
         from pipelines.evaluate.tune_outcome import Tried
         from pipelines.evaluate.tune_report import log_outcome, write_report
         from pipelines.evaluate.tune_split import TooLittleEvidence
+        from pipelines.evaluate.tune_trials import set_aside
 
         known = _evidence(loaded, evidence, feedback, if_evidence)
         corpus = read_snapshot(loaded, known)
@@ -96,6 +97,10 @@ def command(
                 where = f"part {tried.fold} held out, " if tried.fold else ""
                 click.echo(f"{where}trial {tried.number}: {shown}", err=True)
 
+        # A file that somebody names may be anything; what is at our own place is ours to rename.
+        broken = None if storage else set_aside(_storage(loaded, chosen.name))
+        if broken and not as_json:
+            print_note(broken)
         try:
             outcome = tune(
                 loaded,
@@ -115,6 +120,7 @@ def command(
         mlflow_run_id, note = log_outcome(loaded, corpus, outcome, run_id, started_at, folder)
     notes = _notes(loaded, outcome, len(resolution.problems), note)
     if as_json:
+        notes = [broken, *notes] if broken else notes
         emit_json(_value(outcome, run_id, folder.uri, mlflow_run_id, notes))
         return 0
     _print(outcome, folder.uri, notes)

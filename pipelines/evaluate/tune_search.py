@@ -23,6 +23,7 @@ from pipelines.evaluate.strategy import Evaluation, Settings, evaluate_strategy
 from pipelines.evaluate.tune_outcome import Tried
 from pipelines.evaluate.tune_space import Space
 from pipelines.evaluate.tune_split import Split
+from pipelines.evaluate.tune_trials import what_is_wrong
 
 if TYPE_CHECKING:
     import optuna
@@ -194,6 +195,11 @@ class Search:
                     f"{storage}: trials cannot be kept there ({error.strerror}); name another "
                     "place with --storage"
                 ) from error
+            if why := what_is_wrong(storage):
+                raise ConfigError(
+                    f"{storage}: no trials can be kept there, it is not a database that can be "
+                    f"read ({why}). Name another file with --storage, or move this one away"
+                )
             place = f"sqlite:///{storage}"
         study = optuna.create_study(
             storage=place,

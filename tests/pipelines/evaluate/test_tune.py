@@ -21,6 +21,7 @@ from pipelines.evaluate.tune_judge import judge
 from pipelines.evaluate.tune_outcome import Outcome
 from pipelines.evaluate.tune_space import space_of
 from pipelines.evaluate.tune_split import everything, folds, split
+from pipelines.evaluate.tune_trials import set_aside
 from pipelines.policies import PolicyStore
 
 pytest.importorskip("optuna")
@@ -170,6 +171,28 @@ def test_an_interrupted_search_goes_on_where_it_was(tmp_path: Path) -> None:
     sizes = dict.fromkeys([*NAMES[:9], "other"], 30)
     other = tuned(tmp_path, sizes, storage=storage, trials=2, promote=False)
     assert len(other.trials) == 2
+
+
+def test_a_file_of_trials_that_is_broken_is_named_or_set_aside(tmp_path: Path) -> None:
+    storage = tmp_path / "trials.db"
+    assert set_aside(storage) is None
+    tuned(tmp_path, FEW, storage=storage, trials=1, promote=False)
+    assert set_aside(storage) is None
+    whole = storage.read_bytes()
+    for data in (b"no database " * 100, whole[:8192] + b"\xff" * (len(whole) - 8192)):
+        storage.write_bytes(data)
+        with pytest.raises(ConfigError, match=r"trials\.db: no trials can be kept there"):
+            tuned(tmp_path, FEW, storage=storage, trials=1, promote=False)
+        assert storage.read_bytes() == data
+        journal = tmp_path / "trials.db-journal"
+        journal.write_bytes(b"of the broken one")
+        note = set_aside(storage)
+        assert note is not None
+        assert "trials begin anew, and the file is kept as trials.db.broken-" in note
+        kept = sorted(tmp_path.glob("trials.db.broken-*"))
+        assert any(path.read_bytes() == data for path in kept)
+        assert not storage.exists()
+        assert not journal.exists()
 
 
 def test_limits_of_tokens_and_minutes_end_a_search(tmp_path: Path) -> None:

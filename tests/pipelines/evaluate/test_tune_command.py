@@ -102,6 +102,21 @@ def test_it_is_killed_goes_on_promotes_and_is_undone(project: Any) -> None:
     assert {chunk["lineage"]["rule"] for chunk in project.chunks()} == {"default"}
 
 
+def test_a_broken_file_of_trials_is_set_aside(project: Any) -> None:
+    config = set_up(project)
+    folder = project.root / "state" / "lake" / "_tune" / "default"
+    folder.mkdir(parents=True)
+    (folder / "trials.db").write_bytes(b"no database")
+    words = ["tune", config, "--trials", "1", "--folds", "0", "--no-promote", "--json"]
+    code, value, errors = project.command(*words)
+    assert code == 0, errors
+    assert any("trials begin anew, and the file is kept as" in note for note in value["notes"])
+    (kept,) = folder.glob("trials.db.broken-*")
+    assert kept.read_bytes() == b"no database"
+    code, _, errors = project.command(*words, "--storage", str(kept))
+    assert (code, f"{kept.name}: no trials can be kept there" in errors) == (2, True)
+
+
 def test_too_little_evidence_is_an_error_or_is_said(project: Any) -> None:
     project.write("a.txt", "Gauge 1 was read at noon.")
     project.ingest()
