@@ -28,7 +28,7 @@ from chunkers.policy_conditions import (
     PolicyError,
 )
 from chunkers.policy_when import read_conditions
-from chunkers.profiles import Profile, read_profiles, resolve
+from chunkers.profiles import QUERIES, Profile, read_profiles, resolve
 from chunkers.suggest import unknown
 from lineage.errors import ConfigError
 from lineage.ids import fingerprint
@@ -36,6 +36,10 @@ from lineage.ids import fingerprint
 __all__ = ["DEFAULT_POLICY", "Facts", "Policy", "PolicyError", "Route", "Rule", "RuleVerdict"]
 
 _KEYS = ("profiles", "default", "rules")
+_USED = (
+    " `profiles` defines them, and `default` or the `use` of a rule names them: `profiles: "
+    "{lookup: {query: lookup}}` with `default: {chunker: optimal, profile: lookup}`"
+)
 _MOST_ALTERNATIVES = 512
 
 DEFAULT_RULE = "default"
@@ -180,7 +184,8 @@ class Policy:
             raise PolicyError((), f"must be a mapping with `default` and `rules`, not {value!r}")
         for key in value:
             if key not in _KEYS:
-                raise PolicyError((key,), unknown("key", key, _KEYS))
+                hint = _USED if key == "profile" else ""
+                raise PolicyError((key,), unknown("key", key, _KEYS) + hint)
         profiles: dict[str, Profile] = {}
         if value.get("profiles") is not None:
             profiles = read_profiles(value["profiles"], ("profiles",))
@@ -322,6 +327,11 @@ def _rule(value: object, n: int, profiles: Mapping[str, Profile]) -> Rule:
     return Rule(name, conditions, *_use(value["use"], (*path, "use"), profiles))
 
 
+def _defined(name: str) -> str:
+    query = name if name in QUERIES else "answer"
+    return f" Define it beside `default`: `profiles: {{{name}: {{query: {query}}}}}`"
+
+
 def _use(
     value: object, path: tuple[str | int, ...], profiles: Mapping[str, Profile]
 ) -> tuple[str, Mapping[str, Any], Mapping[str, Any]]:
@@ -350,6 +360,6 @@ def _use(
         )
     for name in names:
         if name not in profiles:
-            raise PolicyError(here, unknown("profile", str(name), profiles))
+            raise PolicyError(here, unknown("profile", str(name), profiles) + _defined(str(name)))
     chosen = [profiles[name] for name in dict.fromkeys(names)]
     return *resolve(chunker, parameters, chosen, here), written

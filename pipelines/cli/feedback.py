@@ -135,11 +135,18 @@ def print_conflicts(conflicts: list[dict[str, Any]]) -> None:
         entries = [
             (
                 f"{show(c['source_uri'])}[{c['start']}:{c['end']}]",
-                f"“{c['query']}”: {c['for']} for, {c['against']} against",
+                f"“{c['query']}”: {_votes(c)}",
             )
             for c in conflicts[:SHOWN]
         ]
         print_entries("disputed", entries)
+
+
+def _votes(conflict: dict[str, Any]) -> str:
+    """Such as `1 judgement for, 2 against`."""
+    number = conflict["for"]
+    kind = conflict["kind"] if number == 1 else f"{conflict['kind']}s"
+    return f"{number} {kind} for, {conflict['against']} against"
 
 
 def _list(config: Config, principal: Any, as_json: bool) -> int:

@@ -35,7 +35,14 @@ from pipelines.evaluate.tune_judge import judge
 from pipelines.evaluate.tune_outcome import Fold, Outcome, Tried, facts_of
 from pipelines.evaluate.tune_search import Best, Floats, Limits, Search, objective_of
 from pipelines.evaluate.tune_space import space_of
-from pipelines.evaluate.tune_split import Split, documents_of, everything, folds, split
+from pipelines.evaluate.tune_split import (
+    Split,
+    TooLittleEvidence,
+    documents_of,
+    everything,
+    folds,
+    split,
+)
 from pipelines.policies import Overtaken, PolicyStore
 
 if TYPE_CHECKING:
@@ -66,7 +73,8 @@ class TuneOptions:
     """False judges without promoting."""
     folds: int | None = None
     """Parts of the documents, each of which is held out in turn; 0 holds out once. By default
-    `PARTS` for evidence in fewer than `FEW_DOCUMENTS` documents, and 0 for others."""
+    `PARTS` for evidence in fewer than `FEW_DOCUMENTS` documents, or two where questions join them
+    to fewer groups than that, and 0 for others."""
 
 
 def tune(
@@ -124,7 +132,12 @@ def _parts(
         number = min(PARTS, documents) if documents < FEW_DOCUMENTS else 0
     if number < 2:
         return (split(corpus, questions, share=options.share, seed=options.seed),)
-    return folds(corpus, questions, number, seed=options.seed)
+    try:
+        return folds(corpus, questions, number, seed=options.seed)
+    except TooLittleEvidence:
+        if options.folds is not None or number == 2:
+            raise
+    return folds(corpus, questions, 2, seed=options.seed)
 
 
 class _Tuning:

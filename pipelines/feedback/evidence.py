@@ -85,7 +85,8 @@ def feedback_evidence(config: Config, principal: Principal | None = None) -> Fee
 
     Of one giver the newest word on a passage counts. Of different givers the strongest kind
     decides (correction, judgement, thumb, click), within it the majority; a tie is no evidence,
-    and a conflict. A correction replaces larger passages around it.
+    and a conflict. A correction replaces larger passages around it. A question is asked by whoever
+    gave feedback on it, where all of them have the same groups.
     """
     rows = read_feedback(config, principal)
     questions = [
@@ -99,23 +100,26 @@ def feedback_evidence(config: Config, principal: Principal | None = None) -> Fee
 
 
 def conflicts_of(rows: Iterable[Row], *, undecided: bool = False) -> list[dict[str, Any]]:
-    """Passages that some find an answer and others do not.
+    """Passages that some find an answer and others do not, by votes of the kind that decides.
 
     Args:
         rows: feedback, in the order in which it was given.
-        undecided: only those on which no kind of feedback decides.
+        undecided: only those on which it decides nothing, because they are as many.
+
+    Returns:
+        The passages, each with its `query`, that `kind`, and how many are `for` it and `against`.
     """
     found = []
     for query, own in sorted(_by_query(rows).items()):
         for votes in _by_passage(own):
-            words = _last_words(votes)
+            words = _deciding(votes)
             up = sum(row["grade"] > 0 for row in words)
             down = len(words) - up
-            if up and down and (not undecided or _decide(votes) is None):
+            if up and down and (not undecided or up == down):
                 last = votes[-1]
                 found.append(
                     {name: last[name] for name in ("document_id", "source_uri", "start", "end")}
-                    | {"query": query, "for": up, "against": down}
+                    | {"query": query, "kind": words[0]["kind"], "for": up, "against": down}
                 )
     return found
 
@@ -138,13 +142,31 @@ def _question(query: str, rows: Sequence[Row]) -> Question:
         for weight, passage in passages
         if weight == KINDS["correction"][0] or not any(_around(passage, c) for c in corrected)
     ]
+    user, groups = _asker(rows)
     classes = [row["query_class"] for row in rows if row["query_class"]]
     return Question(
         id=f"feedback-{fingerprint(query)[:12]}",
         text=query,
         passages=tuple(sorted(kept, key=lambda p: (p.document, p.start or 0, p.end or 0))),
         query_class=classes[-1] if classes else "",
+        user=user,
+        groups=groups,
     )
+
+
+def _asker(rows: Sequence[Row]) -> tuple[str | None, tuple[str, ...]]:
+    """The groups that all have who gave feedback on a question, and the user if it was one.
+
+    Passages are graded by all of them together. Where one differs, or gave no name, the question
+    is nobody's in particular.
+    """
+    givers = {(row["user"], tuple(row["groups"] or ())) for row in rows}
+    if (None, ()) in givers:
+        return None, ()
+    users, groups = {user for user, _ in givers}, {names for _, names in givers}
+    if len(groups) > 1:
+        return None, ()
+    return users.pop() if len(users) == 1 else None, groups.pop()
 
 
 def _around(outer: Passage, inner: Passage) -> bool:
@@ -203,11 +225,18 @@ def _last_words(votes: Sequence[Row]) -> list[Row]:
     return list(last.values())
 
 
-def _decide(votes: Sequence[Row]) -> tuple[int, float] | None:
-    """The weight of the kind that decided, and the grade; null for a tie."""
+def _deciding(votes: Sequence[Row]) -> list[Row]:
+    """Of the last words those of the strongest kind."""
     words = _last_words(votes)
     weight = max(KINDS[row["kind"]][0] for row in words)
-    grades = [row["grade"] for row in words if KINDS[row["kind"]][0] == weight]
+    return [row for row in words if KINDS[row["kind"]][0] == weight]
+
+
+def _decide(votes: Sequence[Row]) -> tuple[int, float] | None:
+    """The weight of the kind that decided, and the grade; null for a tie."""
+    words = _deciding(votes)
+    weight = KINDS[words[0]["kind"]][0]
+    grades = [row["grade"] for row in words]
     up = [grade for grade in grades if grade > 0]
     if 2 * len(up) == len(grades):
         return None

@@ -227,6 +227,11 @@ BAD: list[tuple[Any, tuple[str | int, ...], str]] = [
     ([], (), "must be a mapping"),
     ({}, ("default",), "is missing; for example"),
     ({"default": "fixed", "rule": []}, ("rule",), "did you mean 'rules'?"),
+    (
+        {"default": "fixed", "profile": "lookup"},
+        ("profile",),
+        "`profiles` defines them, and `default` or the `use` of a rule names them",
+    ),
     ({"default": "fixed", "profiles": []}, ("profiles",), "must be a mapping of profiles"),
     (
         {"default": {"chunker": "fixed", "profile": "lokup"}, "profiles": {"lookup": {}}},

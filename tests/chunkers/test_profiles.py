@@ -137,6 +137,12 @@ def test_a_profile_changes_the_hash_of_just_the_rules_that_use_it() -> None:
     ("use", "profiles", "path", "says"),
     [
         ({"profile": "p"}, {}, ("default", "profile"), "unknown profile 'p'"),
+        (
+            {"profile": "lookup"},
+            {},
+            ("default", "profile"),
+            "Define it beside `default`: `profiles: {lookup: {query: lookup}}`",
+        ),
         ({"profile": []}, {}, ("default", "profile"), "name of a profile or a list"),
         ({}, {"p": {"query": "loopkup"}}, ("profiles", "p", "query"), "did you mean 'lookup'"),
         ({}, {"p": {"qeury": "lookup"}}, ("profiles", "p", "qeury"), "did you mean 'query'"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -303,6 +304,40 @@ def test_limits_hold_for_all_searches_together(tmp_path: Path) -> None:
     assert 2 * once < sum(trial.tokens for trial in outcome.trials) <= 3 * once
     assert outcome.stopped_by == "tokens"
     assert tuned(tmp_path, FEW, trials=2, folds=0, promote=False).folds == ()
+
+
+def test_documents_that_a_question_joins_stay_together() -> None:
+    corpus, questions = evidence(dict.fromkeys("abc", 12))
+    a, b, c = (next(q for q in questions if q.question.id == f"{name}-0") for name in "abc")
+    both = replace(a, found=(a.found[0], b.found[0]))
+    for parts in (folds(corpus, [both, b, c], 2), (split(corpus, [both, b, c]),)):
+        for part in parts:
+            assert part.mixed == 0
+            assert sorted([part.held_out_documents, part.train_documents]) == [("a", "b"), ("c",)]
+    told = (
+        "3 questions have evidence in 3 documents, and 1 of them in several, which must stay "
+        "together: that leaves 2 groups of documents for 3 parts, each of which needs questions of "
+        "its own. To tune, hold out fewer parts, as with `--folds 2`, or add questions about other"
+    )
+    with pytest.raises(TerminalError, match=re.escape(told)):
+        folds(corpus, [both, b, c], 3)
+    joining = replace(c, found=(b.found[0], c.found[0]))
+    told = r"leaves 1 group of documents for 2 parts.* To tune, add questions"
+    with pytest.raises(TerminalError, match=told):
+        split(corpus, [both, joining])
+    with pytest.raises(TerminalError, match=told):
+        folds(corpus, [both, joining], 2)
+
+
+def test_few_questions_that_join_documents_are_tuned_by_in_two_parts(tmp_path: Path) -> None:
+    corpus, questions = evidence(dict.fromkeys("abc", 12))
+    a, b, c = (next(q for q in questions if q.question.id == f"{name}-0") for name in "abc")
+    few = [replace(a, found=(a.found[0], b.found[0])), b, c]
+    for number in (None, 0):
+        options = TuneOptions(trials=1, folds=number)
+        outcome = tune(config_of(tmp_path), STRATEGY, corpus, few, options)
+        assert len(outcome.folds) == (0 if number == 0 else 2)
+        assert outcome.verdict.startswith("kept: ")
 
 
 def test_questions_about_several_parts_judge_nothing() -> None:

@@ -111,6 +111,42 @@ def test_conflicting_judgements_are_decided_by_rule_and_reported(filled: Any) ->
     assert feedback_evidence(filled.config).conflicts == ()
 
 
+def test_votes_that_do_not_count_are_not_counted(filled: Any) -> None:
+    given = chunk(filled, "twenty days")["chunk_id"]
+    items = [
+        Feedback("leave", "judgement", chunk_id=given, user="nadia", grade=2),
+        Feedback("leave", "judgement", chunk_id=given, user="omar", grade=0),
+        Feedback("leave", "click", chunk_id=given),
+    ]
+    (said,) = add_feedback(filled.config, items).conflicts
+    assert (said["kind"], said["for"], said["against"]) == ("judgement", 1, 1)
+    assert feedback_evidence(filled.config).conflicts == (said,)
+
+
+def test_who_asks_is_who_gave_it_where_all_agree(filled: Any) -> None:
+    given = chunk(filled, "twenty days")["chunk_id"]
+
+    def asker(query: str, *givers: tuple[str | None, tuple[str, ...]]) -> Principal | None:
+        items = [
+            Feedback(query, "click", chunk_id=given, user=user, groups=groups)
+            for user, groups in givers
+        ]
+        assert add_feedback(filled.config, items).added == len(items)
+        questions = feedback_evidence(filled.config).evidence.questions
+        return next(each for each in questions if each.text == query).principal
+
+    staff = ("staff",)
+    assert asker("one", ("amy", staff)) == Principal("amy", frozenset(staff))
+    assert asker("groups", ("amy", staff), ("bob", staff)) == Principal(None, frozenset(staff))
+    assert asker("user", ("amy", staff), ("amy", ("board",))) is None
+    assert asker("nobody", ("amy", staff), ("bob", ("board",))) is None
+    assert asker("no name", ("amy", staff), (None, ())) is None
+    # What such a reader may not read is not retrieved for the question.
+    corpus = read_corpus(filled.config)
+    resolved = resolve(feedback_evidence(filled.config).evidence, corpus).questions
+    assert len(resolved) == 5
+
+
 def test_a_correction_replaces_the_chunk_around_it(filled: Any) -> None:
     given = chunk(filled, "twenty days")
     add_feedback(filled.config, [Feedback("leave", "click", chunk_id=given["chunk_id"])])
