@@ -46,6 +46,11 @@ _RUNS = "_runs"
 # what holds a password.
 _LOGIN = re.compile(r"(https?://)[^/@\s]+@|(?<=://)[^/@\s:]*:[^/@\s]+@")
 _PENDING = "pending"
+_KEYS = (
+    "run_key", "pipeline", "stage", "run_id", "strategy", "started_at", "ended_at", "failed",
+    "parameters", "metrics", "metrics_by_type", "tags", "inputs", "configuration", "policy",
+)  # fmt: skip
+"""Without these there is nothing to log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,17 @@ class TrackingFailed:
     """A run that could not be logged; its record stays pending."""
 
     run_key: str
+    message: str
+    cause: str = ""
+    """What was wrong with MLflow; runs that failed together share it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A pending record that is damaged; it stays where it is, and stops no other."""
+
+    name: str
+    """Of the file, in `_runs/pending` of the lake."""
     message: str
 
 
@@ -202,7 +218,7 @@ class Publisher:
         if self._process is not None:
             answers, problem = self._process.answers(self._sent_at + self._seconds)
             self._process = None
-            self._problem = problem or f"no answer within {self._seconds:.0f} seconds"
+            self._problem = problem or f"it did not answer within {self._seconds:.0f} s"
         records, self._records = self._records, []
         return [self._result(record, answers.get(record["run_key"])) for record in records]
 
@@ -220,10 +236,12 @@ class Publisher:
         answer = answer or {"error": self._problem}
         if "error" in answer:
             shown = redacted(self._mlflow.tracking_uri)
+            cause = f"MLflow at {shown}: {answer['error']}"
             return TrackingFailed(
                 record["run_key"],
-                f"the run could not be logged to MLflow at {shown}: {answer['error']}. Its record "
-                "is kept in the lake; log it later with `gristmill publish CONFIG`",
+                f"the run could not be logged to {cause}. Its record is kept in the lake; log it "
+                "later with `gristmill publish CONFIG`",
+                cause,
             )
         _mark_published(self._lake, record, answer["mlflow_run_id"])
         return Published(record["run_key"], answer["mlflow_run_id"], answer["already"])
@@ -239,28 +257,60 @@ def publish(config: Config, record: Mapping[str, Any]) -> Published | TrackingFa
     return done[0] if done else None
 
 
-def publish_pending(config: Config) -> list[Published | TrackingFailed]:
-    """Log all pending runs, oldest first, as far as it goes.
+def publish_pending(config: Config) -> list[Published | TrackingFailed | Unreadable]:
+    """Log all pending runs, oldest first, as far as it goes; damaged records come last.
 
     Raises:
         ConfigError: the configuration has no `mlflow` while there are pending runs.
     """
-    records = pending(config.lake)
+    records, unreadable = _pending(config.lake)
     if records and config.mlflow is None:
         raise ConfigError(
             f"{len(records)} runs wait to be published, and {config.path} has no `mlflow`; add for "
             f"example mlflow: {{tracking_uri: sqlite:///.gristmill/mlflow.db, "
             f"experiment: {config.name}}}"
         )
-    return _publish(config, records)
+    return [*_publish(config, records), *unreadable]
 
 
 def pending(lake_uri: str) -> list[dict[str, Any]]:
-    """The records that are not in MLflow yet, oldest first."""
+    """The records that are not in MLflow yet, oldest first, without damaged ones."""
+    return _pending(lake_uri)[0]
+
+
+def read_record(folder: Storage, name: str) -> dict[str, Any]:
+    """A run's record, as `new_record` made it.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    record = json.loads(folder.read_bytes(name))
+    if not isinstance(record, dict):
+        raise ValueError("it holds no mapping")
+    missing = [key for key in _KEYS if key not in record]
+    if missing:
+        raise ValueError(f"it has no {', '.join(missing)}")
+    return record
+
+
+def _pending(lake_uri: str) -> tuple[list[dict[str, Any]], list[Unreadable]]:
     folder = _runs(lake_uri) / _PENDING
-    names = [name for name in folder.list() if name.endswith(".json") and name[0] != "."]
-    records = [json.loads(folder.read_bytes(name)) for name in names]
-    return sorted(records, key=lambda record: (record["started_at"], record["run_key"]))
+    records, unreadable = [], []
+    for name in sorted(folder.list()):
+        if not name.endswith(".json") or name[0] == ".":
+            continue
+        try:
+            records.append(read_record(folder, name))
+        except ValueError as error:
+            unreadable.append(
+                Unreadable(
+                    name,
+                    f"{folder.uri}/{name}: is no record of a run ({error}); delete it: what it "
+                    "held cannot be sent",
+                )
+            )
+    records.sort(key=lambda record: (record["started_at"], record["run_key"]))
+    return records, unreadable
 
 
 def _publish(

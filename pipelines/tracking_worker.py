@@ -32,6 +32,14 @@ _BAD_IN_KEY = re.compile(r"[^\w\-. :/]")
 _RETRY_SECONDS = 20.0
 """How long a failure to connect is believed to last."""
 _PATIENCE_SECONDS = 2.0
+# How urllib3 words what ended its attempts.
+_TIMED_OUT = re.compile(r"(?:read timeout=|connect timeout=)([\d.]+)")
+_RESPONSES = re.compile(r"too many (\d+) error responses")
+_CAUSED_BY = re.compile(
+    r"(Name or service not known|nodename nor servname|Temporary failure in name resolution"
+    r"|Connection refused|Network is unreachable|No route to host|Connection reset by peer"
+    r"|Remote end closed connection without response|certificate verify failed)"
+)
 _KEY = "gristmill.run_key"
 _COMPLETE = "gristmill.complete"
 
@@ -55,6 +63,7 @@ def main() -> int:
                 run_id, already = _patiently(client, experiment, record)
             except Exception as error:
                 # Whatever it was, the driver has to be told.
+                connection.failed(error)
                 _answer(answers, record, error=_message(error))
             else:
                 _answer(answers, record, mlflow_run_id=run_id, already=already)
@@ -90,6 +99,11 @@ class Connection:
                 self._failure, self._failed_at = error, time.monotonic()
                 raise
         return self._made
+
+    def failed(self, error: Exception) -> None:
+        """Remember a server that went away while a run was logged: no other run waits for it."""
+        if error is not self._failure and _of_server(error) is not None:
+            self._failure, self._failed_at = error, time.monotonic()
 
 
 def connect(task: Mapping[str, Any]) -> tuple[MlflowClient, str]:
@@ -340,15 +354,33 @@ def _patiently(
     while True:
         try:
             return log_run(client, experiment, record)
-        except Exception:
-            if time.monotonic() - started > _PATIENCE_SECONDS:
+        except Exception as error:
+            if time.monotonic() - started > _PATIENCE_SECONDS or _of_server(error) is not None:
                 raise
             time.sleep(0.5)
+
+
+def _of_server(error: BaseException | None) -> str | None:
+    """What went wrong between MLflow's client and the server; null when it was something else."""
+    while error is not None:
+        if isinstance(error, OSError) and type(error).__module__.startswith("requests"):
+            text = str(error)
+            if late := _TIMED_OUT.search(text):
+                return f"it did not answer within {late[1]} s"
+            if told := _CAUSED_BY.search(text):
+                return f"it cannot be reached ({told[1]})"
+            if codes := _RESPONSES.search(text):
+                return f"it answers with HTTP status {codes[1]}"
+            return f"it cannot be reached ({type(error).__name__})"
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _message(error: Exception) -> str:
     if isinstance(error, ImportError):
         return f"{error}; install it with: pip install 'gristmill[transform]'"
+    if told := _of_server(error):
+        return told
     lines = str(error).strip().splitlines() or [""]
     return f"{type(error).__name__}: {lines[0][:500]}"
 

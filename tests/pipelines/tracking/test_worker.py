@@ -122,3 +122,32 @@ def test_a_driver_that_died_logs_nothing_more(tmp_path: Path) -> None:
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (1, "")
     assert stored(tmp_path) == []
+
+
+@needs_mlflow
+def test_a_server_that_goes_away_is_asked_by_one_run_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It answered at first; while a run is logged it no longer does."""
+    requests = pytest.importorskip("requests")
+
+    def away(*given: Any) -> Any:
+        tried.append(given)
+        try:
+            raise requests.exceptions.ConnectionError("[Errno 111] Connection refused')")
+        except OSError:
+            raise RuntimeError("API request failed with exception HTTPConnectionPool") from None
+
+    tried: list[Any] = []
+    monkeypatch.setattr(tracking_worker, "log_run", away)
+    monkeypatch.setattr(tracking_worker, "connect", lambda _: (None, "1"))
+    connection = tracking_worker.Connection({})
+    told = []
+    for n in range(3):
+        try:
+            tracking_worker._patiently(*connection.get(), record(f"run-{n}"))
+        except RuntimeError as error:
+            connection.failed(error)
+            told.append(tracking_worker._message(error))
+    assert told == ["it cannot be reached (Connection refused)"] * 3
+    assert len(tried) == 1
