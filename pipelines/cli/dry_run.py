@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from pipelines.config import Config
 
 
+_COLUMNS = ("documents", "rejected", "chunks", "tokens", "tokens_plus_minus")
+
+
 def run_dry(
     config_path: Path,
     *,
@@ -52,16 +55,20 @@ def run_dry(
 
 def _print(config: Config, value: dict[str, Any], seconds: float) -> None:
     counts = [(name, count) for name, count in value["ingest"].items() if count or name == "listed"]
-    print_table("would ingest", [name for name, _ in counts], [[count for _, count in counts]])
+    names = [name.replace("_", " ") for name, _ in counts]
+    print_table("would ingest", names, [[count for _, count in counts]])
     print_table(
         "would transform",
-        ["strategy", "documents", "chunks", "tokens", "±"],
-        [
-            [name, *(each[k] for k in ("documents", "chunks", "tokens", "tokens_plus_minus"))]
-            for name, each in value["strategies"].items()
-        ],
+        ["strategy", "documents", "rejected", "chunks", "tokens", "±"],
+        [[name, *(each[k] for k in _COLUMNS)] for name, each in value["strategies"].items()],
     )
     print_costs(config, value["usage"])
+    if value["not_forecast"]:
+        paid = f" and {config.budget.currency or 'money'}" if config.budget.compute_price else ""
+        print_note(
+            f"seconds{paid} are without the time of embedding, which a run counts, too: only "
+            "embedding tells how long it takes"
+        )
     if value["over_budget"]:
         print_note(value["over_budget"])
     sampled, population = value["sampled"], value["population"]

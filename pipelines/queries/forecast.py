@@ -36,6 +36,8 @@ from pipelines.transform.work import blocks_of
 from pipelines.usage import Ledger, Usage
 
 PRECISION = 0.02
+_REJECTED = "\0rejected"
+EMBEDDING_SECONDS = "seconds of embedding"
 _FETCH_THREADS = 8
 
 
@@ -61,7 +63,7 @@ def forecast(config: Config, options: RunOptions, precision: float = PRECISION) 
         population.measure,
         precision=precision,
         judged=lambda name: name.endswith(("documents", "chunks", "tokens")),
-        per_unit=lambda name: name.endswith("documents"),
+        per_unit=lambda name: name.endswith(("documents", "rejected")),
     )
     return _value(config, options, sources, population, result)
 
@@ -138,7 +140,9 @@ class _Population:
         amounts: dict[str, dict[str, float]] = {unit.key: {} for unit in units}
         with forecast_pool(self.options.workers) as pool:
             for probe, reply in pool.imap(self._probes(members)):
-                if not isinstance(reply, Failure):
+                if isinstance(reply, Failure) or not reply:
+                    amounts[probe.key] = {_REJECTED: 1.0}
+                else:
                     amounts[probe.key] = _flat(reply) | self._embedded(reply)
                 self.options.progress.advance(1)
         return amounts
@@ -238,6 +242,7 @@ def _flat(reply: Mapping[str, Amounts]) -> dict[str, float]:
     values: dict[str, float] = {}
     for name, amounts in reply.items():
         values[f"{name}\0documents"] = float(not amounts.rejected)
+        values[f"{name}\0rejected"] = float(amounts.rejected)
         values[f"{name}\0chunks"] = amounts.chunks
         values[f"{name}\0tokens"] = amounts.tokens
         values[f"{name}\0seconds"] = amounts.seconds
@@ -266,6 +271,7 @@ def _value(
             "changed": sum(action.known is not None for action in fetched),
             "acl": sum(action.kind == "acl" for action in actions),
             "rejected": sum(action.kind == "reject" for action in actions),
+            "rejected_when_read": round(totals.get(_REJECTED, 0.0)),
             "deleted": sum(action.kind == "delete" for action in actions),
             "held": sum(plan.held for plan in plans),
             "unchanged": sum(plan.unchanged for plan in plans),
@@ -273,12 +279,14 @@ def _value(
         "strategies": {
             name: {
                 key: round(totals.get(f"{name}\0{key}", 0.0))
-                for key in ("documents", "chunks", "tokens")
+                for key in ("documents", "rejected", "chunks", "tokens")
             }
             | {"tokens_plus_minus": round(widths.get(f"{name}\0tokens", 0.0))}
             for name in names
         },
         "usage": usage_value(config, ledger),
+        # How fast an embedder is, only embedding tells.
+        "not_forecast": [EMBEDDING_SECONDS] if ledger.total().embedded_tokens else [],
         "sampled": len(result.sampled),
         "population": len(result.units),
         "over_budget": None,

@@ -97,6 +97,8 @@ def test_a_dry_run_says_what_the_run_then_does(project: Any) -> None:
     project.settings = {"budget": {"prices": {"embedding": 20}, "currency": "EUR"}}
     ingested, transformed = project.ingest().as_dict(), project.transform().as_dict()
     assert value["ingest"]["new"] == ingested["new"] + ingested["rejected"]
+    assert value["ingest"]["rejected_when_read"] == ingested["rejected"] == 1
+    assert (value["strategies"]["default"]["rejected"], value["not_forecast"]) == (0, [])
     told = value["strategies"]["default"]
     for name in ("documents", "chunks", "tokens"):
         assert told[name] == pytest.approx(transformed[name], rel=0.02), name

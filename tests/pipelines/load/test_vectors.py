@@ -243,7 +243,9 @@ def test_larger_chunks_around_others_are_not_embedded(tmp_path: Path, spy: Spy) 
     path = tmp_path / "gristmill.yaml"
     path.write_text(yaml.safe_dump(value))
     config, options = load_config(path), RunOptions(workers=1)
-    told = forecast(config, options)["usage"]["total"]["embedded_tokens"]
+    forecasted = forecast(config, options)
+    told = forecasted["usage"]["total"]["embedded_tokens"]
+    assert forecasted["not_forecast"] == ["seconds of embedding"]
     ingest.run(config, options)
     transform.run(config, options)
     done = load.run(config, options).usage["total"]["embedded_tokens"]
