@@ -67,6 +67,9 @@ def command(
             )
         finally:
             progress.close()
+        if made.interrupted and not made.results and not made.failed:
+            # There is nothing to report, and whoever interrupted it waits.
+            raise KeyboardInterrupt
         outcome = publish(made, folder)
     if as_json:
         emit_json(_value(made, outcome))
@@ -108,7 +111,7 @@ def _value(made: Comparison, outcome: Outcome) -> dict[str, Any]:
         "evidence_fingerprint": made.evidence.fingerprint,
         "report": str(outcome.report),
         "mlflow_run_id": outcome.mlflow_run_id,
-        "notes": [*made.notes, *outcome.notes],
+        "notes": [*_notes(made), *outcome.notes],
         "seconds": made.ended_at - made.started_at,
     }
 
@@ -137,7 +140,7 @@ def _print(made: Comparison, outcome: Outcome) -> None:
         metrics = result.metrics
         rows.append(
             [
-                place,
+                place if one is not None else "",
                 name,
                 "-" if one is None else percent(one.interval.mean),
                 bounds,
@@ -171,6 +174,8 @@ def _print(made: Comparison, outcome: Outcome) -> None:
 
 
 def _notes(made: Comparison) -> list[str]:
+    from pipelines.evaluate.report.verdict import why_unranked
+
     notes = [f"left out of the grid: {text}" for text in made.config.evaluation.skipped]
     notes += made.notes
     lost = made.resolution.counts
@@ -186,7 +191,7 @@ def _notes(made: Comparison) -> list[str]:
             "figures of the cuts alone, and no ranking"
         )
     elif not made.ranking and made.results:
-        notes.append(f"no question has {made.settings.objective}: there is no ranking")
+        notes.append(f"{why_unranked(made)}: there are figures of the cuts alone, and no ranking")
     if made.interrupted:
         notes.append(
             f"interrupted: {', '.join(made.unfinished) or 'nothing'} not done; what is done is "

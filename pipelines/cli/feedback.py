@@ -74,9 +74,14 @@ def _add(config: Config, path: Path | None, as_json: bool) -> int:
         with click.open_file(str(path), encoding="utf-8-sig") as file:
             while lines := list(islice(file, AT_A_TIME)):
                 added.add(config, lines)
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"{path}: there is no such file; name one with lines of JSON, or - for stdin"
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else f"not UTF-8, byte {error.start}"
         kept = f"; what its first {added.lines} lines say is kept" if added.lines else ""
-        raise ConfigError(f"{path}: cannot be read: {error}{kept}") from error
+        raise ConfigError(f"{path}: cannot be read: {why}{kept}") from error
     problems = sorted(added.problems)
     conflicts = list(added.conflicts.values())
     if as_json:

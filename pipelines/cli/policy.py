@@ -114,7 +114,12 @@ def _diff(
     colours = {"+": "green", "-": "red", "@": "cyan"}
     for line in lines:
         click.secho(line, fg=colours.get(line[:1]))
-    if not lines:
+    if not lines and not store.numbers():
+        click.echo(
+            f"No policy of {store.strategy} was promoted yet: version 0, what the configuration "
+            "says, is in force, and there is nothing to compare it with."
+        )
+    elif not lines:
         click.echo(f"Versions {first} and {new} are the same.")
     return 0
 

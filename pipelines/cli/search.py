@@ -59,6 +59,8 @@ def command(
 
     if profile is not None and (granularity is not None or parents):
         raise click.UsageError("--profile decides what is read: leave --granularity and --parents")
+    if not query.strip():
+        raise click.UsageError("QUERY is empty: say what to search for")
     loaded = load_config(config)
     principal = Principal(user, frozenset(groups))
     more: dict[str, Any] = {}

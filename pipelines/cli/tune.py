@@ -205,6 +205,8 @@ def _value(
 
 
 def _print(outcome: Outcome, folder: str, notes: list[str]) -> None:
+    from pipelines.evaluate.report.words import writer
+
     rows = [
         ["held out", f"{outcome.before.mean:.4f}", f"{outcome.after.mean:.4f}"],
         ["tuned on", f"{outcome.train_before:.4f}", f"{outcome.train_after:.4f}"],
@@ -213,7 +215,7 @@ def _print(outcome: Outcome, folder: str, notes: list[str]) -> None:
             for name, (old, new) in outcome.by_type.items()
         ),
         *(
-            [name.replace("_", " "), f"{old:,.4g}", f"{new:,.4g}"]
+            [name.replace("_", " "), writer(name)(old), writer(name)(new)]
             for name, (old, new) in outcome.costs.items()
         ),
     ]

@@ -104,11 +104,23 @@ def _csv(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     csv.field_size_limit(1 << 30)
     with open(path, encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
+        _comma_separated(path, list(reader.fieldnames or ()))
         for row in reader:
             place = f"{path}:{reader.line_num}"
             if None in row:
                 raise EvidenceError(f"{place}: has more cells than the header has columns")
             yield place, {key: _cell(key, cell, place) for key, cell in row.items() if cell}
+
+
+def _comma_separated(path: Path, header: list[str]) -> None:
+    if len(header) != 1:
+        return
+    for separator, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+        if separator in header[0]:
+            raise EvidenceError(
+                f"{path}:1: its columns seem to be separated by {name}; save it with commas as "
+                "the separator"
+            )
 
 
 def _cell(key: str, cell: str, place: str) -> Any:

@@ -14,6 +14,7 @@ import yaml
 from lineage import fingerprint
 from pipelines.config import Config
 from pipelines.evaluate.corpus import Corpus
+from pipelines.evaluate.report.words import writer
 from pipelines.evaluate.tune_outcome import Outcome, facts_of
 from pipelines.evaluate.tune_plots import history_figure, importance_figure, verdict_figure
 from pipelines.storage import Storage
@@ -74,7 +75,7 @@ def markdown(outcome: Outcome) -> str:
             for name, (old, new) in outcome.by_type.items()
         ),
         *(
-            f"| {name.replace('_', ' ')} | {old:,.4g} | {new:,.4g} |"
+            f"| {name.replace('_', ' ')} | {writer(name)(old)} | {writer(name)(new)} |"
             for name, (old, new) in outcome.costs.items()
         ),
         "",

@@ -16,19 +16,25 @@ class Order:
         self.results = [made.results[name] for name in self.names]
         given = [s.name for s in made.strategies]
         self._numbers = {name: given.index(name) for name in self.names}
-        self._ranks = {name: place for place, name in enumerate(self.names, 1)}
+        self._ranks = {name: place for place, name in enumerate(ranked, 1)}
 
     def number(self, name: str) -> int:
         """Decides about its colour; the same in every comparison of the same configuration."""
         return self._numbers[name]
 
     def rank(self, name: str) -> int:
-        """Its place, from 1."""
+        """Its place, from 1.
+
+        Raises:
+            KeyError: it has none, as the questions say nothing about it.
+        """
         return self._ranks[name]
 
     def badge(self, name: str) -> str:
-        """Its rank in its colour, and its name."""
+        """Its rank in its colour, and its name; the colour alone where it has no rank."""
         number = self.number(name) % 10
+        if name not in self._ranks:
+            return f'<span class="chip s{number}"></span>{h(name)}'
         return f'<span class="rank s{number}">{self.rank(name)}</span>{h(name)}'
 
 

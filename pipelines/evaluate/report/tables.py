@@ -183,7 +183,7 @@ def by_class(made: Comparison, order: Order) -> str:
     several = len({variant for _, variant, _ in rows}) > 1 or any(
         len(r.variants) > 1 for r in order.results
     )
-    if len(classes) < 2 and not several:
+    if not classes or (len(classes) < 2 and not several):
         return ""
     names = sorted(classes)
     best = {c: max(found.get(c, -1.0) for _, _, found in rows) for c in names}

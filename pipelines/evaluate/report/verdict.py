@@ -7,14 +7,14 @@ from typing import Any
 
 from pipelines.evaluate.compare import Comparison
 from pipelines.evaluate.report.order import Order
-from pipelines.evaluate.report.words import h, percent, says
+from pipelines.evaluate.report.words import h, label, number_of, percent, says
 
 
 def verdict(made: Comparison, order: Order) -> str:
     """What a reader should take away, in a sentence or two."""
     if not made.ranking:
         why = (
-            "No question has evidence, so there are label-free figures alone to compare by."
+            f"{_upper(why_unranked(made))}, so there are label-free figures alone to compare by."
             if made.results
             else "No strategy was evaluated."
         )
@@ -56,6 +56,21 @@ def verdict(made: Comparison, order: Order) -> str:
     )
 
 
+def why_unranked(made: Comparison) -> str:
+    """Why the questions rank nothing, as the start of a sentence."""
+    asked = len(made.evidence)
+    if not asked:
+        return "there are no questions"
+    many = number_of(asked, "question", "questions")
+    if not made.resolution.questions:
+        return f"none of the {many} can be used"
+    return f"none of the {many} has {label(made.settings.objective)}"
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def failures(made: Comparison) -> str:
     """What went wrong, and what was left out."""
     items: list[str] = [
@@ -77,7 +92,7 @@ def failures(made: Comparison) -> str:
             "check</code> lists it."
         )
     items += [h(f"Left out of the grid: {text}") for text in made.config.evaluation.skipped]
-    items += [h(note[:1].upper() + note[1:]) for note in made.notes]
+    items += [h(_upper(note)) for note in made.notes]
     if made.corpus.total > len(made.corpus):
         items.append(
             f"A sample: {len(made.corpus):,} of {made.corpus.total:,} documents "

@@ -374,3 +374,19 @@ def test_a_question_and_a_run_with_nothing_to_do_import_nothing_heavy(
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_an_empty_query_and_a_missing_file_are_told(config: Path) -> None:
+    empty = run("search", config, " ")
+    assert empty.exit_code == 2
+    assert "QUERY is empty" in empty.output
+    missing = run("feedback", config, "add", "nowhere.jsonl")
+    assert missing.exit_code == 2
+    assert "nowhere.jsonl: there is no such file" in missing.output
+    assert "Errno" not in missing.output
+
+
+def test_policies_before_any_promotion(config: Path) -> None:
+    told = run("policy", config, "diff")
+    assert told.exit_code == 0
+    assert "No policy of default was promoted yet" in told.output

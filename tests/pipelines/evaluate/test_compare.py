@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from compare_tools import HOSTILE, set_up
 from mlflow_here import TrackingHere
 
 from lineage.errors import ConfigError
+from pipelines.cli.main import cli
 from pipelines.config import load_config
 from pipelines.evaluate import compare as comparing
 from pipelines.evaluate.compare import choose, compare
@@ -395,3 +397,40 @@ def test_names_that_are_not_strategies_are_refused(config: Any) -> None:
     with pytest.raises(ConfigError, match="fixed-24"):
         choose(config, ["fixed-42"])
     assert [s.name for s in choose(config, ["fixed-24"])] == ["fixed-24"]
+
+
+def test_an_interruption_before_anything_was_done_reports_nothing(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = set_up(project)
+
+    def interrupted(_: Any) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipelines.evaluate.work.evaluate_unit", interrupted)
+    reports = project.root / "reports-of-nothing"
+    told = CliRunner().invoke(cli, ["compare", str(path), "-w", "1", "--report", str(reports)])
+    assert told.exit_code == 130, told.output
+    assert list(reports.iterdir()) == []
+    assert pending(load_config(path).lake) == []
+    assert told.output.splitlines()[-1].startswith("Interrupted.")
+
+
+def test_questions_that_cannot_be_used_rank_nothing(project: Any) -> None:
+    path = set_up(project)
+    evidence = project.root / "evidence.jsonl"
+    evidence.write_text(
+        '{"question": "a", "evidence": [{"document": "nowhere.md", "quote": "x"}]}\n'
+        '{"question": "b", "evidence": [{"document": "nowhere.md", "quote": "y"}]}\n'
+    )
+    first, again = (
+        json.loads(CliRunner().invoke(cli, ["compare", str(path), "-w", "1", "--json"]).stdout)
+        for _ in range(2)
+    )
+    assert first["notes"] == again["notes"]
+    assert any("none of the 2 questions can be used" in note for note in again["notes"])
+    page = Path(again["report"]).read_text()
+    assert "None of the 2 questions can be used" in page
+    assert 'class="rank ' not in page
+    for absent in ("No question has evidence", "level with the best", "By kind of question"):
+        assert absent not in page

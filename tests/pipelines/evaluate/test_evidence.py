@@ -242,3 +242,12 @@ def test_the_beir_layout(tmp_path: Path) -> None:
     (tmp_path / "qrels/test.tsv").write_text("query-id\tcorpus-id\tscore\n3\tleave\t1\n")
     with pytest.raises(EvidenceError, match="query '3' is not in"):
         read_beir(tmp_path)
+
+
+@pytest.mark.parametrize(("separator", "name"), [(";", "semicolons"), ("\t", "tabs")])
+def test_csv_with_another_separator_is_told(tmp_path: Path, separator: str, name: str) -> None:
+    path = tmp_path / "e.csv"
+    rows = (["question", "document", "quote"], ["Who?", "a.md", "Ann"])
+    path.write_text("\n".join(separator.join(row) for row in rows))
+    with pytest.raises(EvidenceError, match=f"separated by {name}; save it with commas"):
+        read_evidence(path)
