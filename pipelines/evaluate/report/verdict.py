@@ -7,7 +7,7 @@ from typing import Any
 
 from pipelines.evaluate.compare import Comparison
 from pipelines.evaluate.report.order import Order
-from pipelines.evaluate.report.words import h, label, number_of, percent, says
+from pipelines.evaluate.report.words import h, label, percent, says
 
 
 def verdict(made: Comparison, order: Order) -> str:
@@ -61,10 +61,12 @@ def why_unranked(made: Comparison) -> str:
     asked = len(made.evidence)
     if not asked:
         return "there are no questions"
-    many = number_of(asked, "question", "questions")
-    if not made.resolution.questions:
-        return f"none of the {many} can be used"
-    return f"none of the {many} has {label(made.settings.objective)}"
+    metric = label(made.settings.objective)
+    if asked == 1:
+        lacks = f"has no {metric}" if made.resolution.questions else "cannot be used"
+        return f"the only question {lacks}"
+    lacks = f"has {metric}" if made.resolution.questions else "can be used"
+    return f"none of the {asked:,} questions {lacks}"
 
 
 def _upper(text: str) -> str:
