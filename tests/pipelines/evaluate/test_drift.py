@@ -82,7 +82,7 @@ def test_a_figure_that_never_moved_may_move_a_little() -> None:
 
 
 def test_what_cannot_be_compared_is_said(tmp_path: Path) -> None:
-    assert "no record of a run yet" in (find_drift(str(tmp_path), "default").note or "")
+    assert "chunked anything yet" in (find_drift(str(tmp_path), "default").note or "")
     quiet_month(tmp_path, 4)
     night(tmp_path, 0.1)
     assert "4 earlier runs" in (find_drift(str(tmp_path), "default").note or "")
