@@ -10,18 +10,18 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from lineage import CommitConflict
 from pipelines.steps import step
 from pipelines.tables.lake import ChunkTable
+from pipelines.tables.part_files import open_part
 from pipelines.tables.parts import Part, PartWriter
 from pipelines.tables.reading import newest, scan
 from pipelines.tables.table import HORIZON, File, Table
@@ -236,9 +236,7 @@ def _write(table: Table, files: Sequence[File], needed: Needed) -> Iterator[Part
 
 def row_groups(table: Table, file: File) -> Iterator[pa.Table]:
     """A part file's rows with all columns, a row group at a time."""
-    filesystem, root = table.folder.filesystem()
-    parquet = pq.ParquetFile(f"{root}/{file.path}", filesystem=filesystem)
-    with closing(parquet):
+    with open_part(table.folder, file.path) as parquet:
         for number in range(parquet.metadata.num_row_groups):
             rows = parquet.read_row_group(number)
             yield _as_schema(rows, table.schema)

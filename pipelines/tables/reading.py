@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipelines.storage import Storage
+from pipelines.tables.part_files import open_part
 from pipelines.tables.table import File, Table
 
 _PLACE = ("file", "row_group")
@@ -73,8 +73,7 @@ def conform(rows: pa.Table, schema: pa.Schema, columns: Sequence[str]) -> pa.Tab
 
 
 def _read_small(folder: Storage, file: File, columns: Sequence[str]) -> pa.Table:
-    filesystem, root = folder.filesystem()
-    with pq.ParquetFile(f"{root}/{file.path}", filesystem=filesystem) as parquet:
+    with open_part(folder, file.path) as parquet:
         wanted = [name for name in columns if name in parquet.schema_arrow.names]
         rows = parquet.read(columns=wanted)
         sizes = [
@@ -160,11 +159,10 @@ def read_rows(
     op: str = "upsert",
 ) -> Iterator[pa.Table]:
     """Rows of `op` at `place` whose (document_id, seq) is `wanted`, a row group at a time."""
-    filesystem, root = folder.filesystem()
     needed = list(dict.fromkeys(["document_id", "seq", "op", *columns]))
     pairs = set(wanted)
     ids = pa.array(sorted({identifier for identifier, _ in pairs}), pa.string())
-    with pq.ParquetFile(f"{root}/{place.file}", filesystem=filesystem) as parquet:
+    with open_part(folder, place.file) as parquet:
         for group in place.row_groups:
             rows = parquet.read_row_group(group, columns=needed)
             mask = pc.and_(pc.equal(rows["op"], op), pc.is_in(rows["document_id"], value_set=ids))
@@ -193,8 +191,7 @@ def rows_where(
         columns: which columns; of a struct one field can be named, as `lineage.content_seq`.
     """
     wanted = pa.array(sorted(values), pa.string())
-    filesystem, root = table.folder.filesystem()
-    with pq.ParquetFile(f"{root}/{file.path}", filesystem=filesystem) as parquet:
+    with open_part(table.folder, file.path) as parquet:
         for group in range(parquet.metadata.num_row_groups):
             keys = parquet.read_row_group(group, columns=[key])[key]
             # Files that Delta has written anew have other types of text than ours.
