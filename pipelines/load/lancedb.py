@@ -6,7 +6,7 @@ import json
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -266,23 +266,40 @@ class LanceSink:
             )
         size = "level = 0" if granularity is None else f"granularity = {literal(granularity)}"
         where = f"({permitted(principal)}) AND {size}"
-        if self.embedder is None:
-            scores = best_chunks(table, query, where, limit)
-        else:
-            depth = max(_FUSED_DEPTH, 2 * limit)
-            words = best_chunks(table, query, where, depth)
-            meaning = nearest_chunks(table, query, where, depth, self._model)
-            scores = fuse([list(words), meaning], limit)
-        rows = readable_rows(table, list(scores), principal)
-        return [hit_of(rows[chunk], score) for chunk, score in scores.items() if chunk in rows]
+        with self._readable():
+            if self.embedder is None:
+                scores = best_chunks(table, query, where, limit)
+            else:
+                depth = max(_FUSED_DEPTH, 2 * limit)
+                words = best_chunks(table, query, where, depth)
+                meaning = nearest_chunks(table, query, where, depth, self._model)
+                scores = fuse([list(words), meaning], limit)
+            rows = readable_rows(table, list(scores), principal)
+            return [hit_of(rows[chunk], score) for chunk, score in scores.items() if chunk in rows]
 
     def fetch(self, chunk_ids: Sequence[str], principal: Principal) -> dict[str, Hit]:
         """See `SearchableSink.fetch`."""
         table = self._existing()
         if table is None:
             return {}
-        rows = readable_rows(table, chunk_ids, principal)
+        with self._readable():
+            rows = readable_rows(table, chunk_ids, principal)
         return {identifier: hit_of(row, 0.0) for identifier, row in rows.items()}
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        """Raises TerminalError with what to do when LanceDB cannot read its own files."""
+        try:
+            yield
+        except (OSError, RuntimeError, ValueError) as error:
+            if "lance error" not in str(error).lower():
+                raise
+            cause = str(error).partition("\n")[0].partition(", /rustc")[0]
+            raise TerminalError(
+                f"{self.place.at('uri')}: the index in {self.folder} cannot be read ({cause}). "
+                "Remove this folder and run `gristmill load CONFIG`, which makes it anew from the "
+                "lake."
+            ) from error
 
     def _existing(self) -> Table | None:
         if self._table is None and position.newest_version(self.folder / f"{TABLE}.lance"):

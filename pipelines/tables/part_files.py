@@ -25,19 +25,20 @@ def open_part(folder: Storage, path: str) -> Iterator[pq.ParquetFile]:
         with pq.ParquetFile(f"{root}/{path}", filesystem=filesystem) as parquet:
             yield parquet
     except FileNotFoundError as error:
-        raise _lost(folder, path, "is missing") from error
+        raise damaged(f"{folder.uri}/{path}", "is missing") from error
     except pa.ArrowInvalid as error:
-        raise _lost(folder, path, f"is damaged: {str(error).rstrip('.')}") from error
+        raise damaged(f"{folder.uri}/{path}", f"is damaged: {str(error).rstrip('.')}") from error
     except OSError as error:
         # What Parquet itself cannot decode has no number; what the system refused has one.
         if error.errno is not None or not folder.is_local:
             raise
-        raise _lost(folder, path, f"is damaged: {str(error).rstrip('.')}") from error
+        raise damaged(f"{folder.uri}/{path}", f"is damaged: {str(error).rstrip('.')}") from error
 
 
-def _lost(folder: Storage, path: str, what: str) -> TerminalError:
+def damaged(place: str, what: str) -> TerminalError:
+    """The error for a file of the lake, at `place`, that does not serve any more."""
     return TerminalError(
-        f"{folder.uri}/{path}: this file of the lake {what}. Put it back from a backup of the "
-        "lake. Without one, move the lake away and run again: documents, chunks and sinks are made "
-        "anew from the sources; feedback and promoted policies are only in the lake."
+        f"{place}: this part of the lake {what}. Put it back from a backup of the lake. Without "
+        "one, move the lake away and run again: documents, chunks and sinks are made anew from the "
+        "sources; feedback and promoted policies are only in the lake."
     )

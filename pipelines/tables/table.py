@@ -22,6 +22,7 @@ from lineage.schemas import check_version
 from pipelines.steps import step
 from pipelines.storage import Storage
 from pipelines.tables.batches import Batch, Manifests
+from pipelines.tables.part_files import damaged
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -69,7 +70,7 @@ class Table:
     @cached_property
     def _delta(self) -> DeltaTable | None:
         from deltalake import DeltaTable
-        from deltalake.exceptions import TableNotFoundError
+        from deltalake.exceptions import DeltaError, TableNotFoundError
 
         options = self.folder.delta_options()
         if self.folder.is_local and not self.folder.exists("_delta_log"):
@@ -78,6 +79,12 @@ class Table:
             delta = DeltaTable(self.folder.uri, storage_options=options)
         except TableNotFoundError:
             return None
+        except DeltaError as error:
+            # In a container it may as well be the service that does not answer.
+            if not self.folder.is_local:
+                raise
+            cause = str(error).partition("\n")[0].rstrip(".")
+            raise damaged(f"{self.folder.uri}/_delta_log", f"cannot be read: {cause}") from error
         written = delta.metadata().configuration.get(_VERSION_KEY)
         if written is None:
             raise TerminalError(

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from load_tables import Doc, World
 
-from lineage import Acl, ConfigError, Principal
+from lineage import Acl, ConfigError, Principal, TerminalError
 from pipelines.config import SinkConfig
 from pipelines.load.search import search
 
@@ -160,3 +160,16 @@ def test_search_while_the_index_is_being_rebuilt(tmp_path: Path) -> None:
     world.load()
     open_sink(SinkConfig("index", "lancedb", str(tmp_path / "index"))).begin_rebuild()
     assert found(world, "words") == ["a"]
+
+
+def test_an_index_whose_files_are_damaged_is_named_with_the_cure(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.commit(Doc("leave", texts=("Parental leave is twelve weeks.",), acl=PUBLIC))
+    world.load()
+    folder = Path(world.config.sinks[0].uri)
+    for path in folder.rglob("*"):
+        if path.is_file() and "_indices" in path.parts:
+            path.write_bytes(b"\xa5" * 40)
+    with pytest.raises(TerminalError, match=r"index in .* Remove this folder and run") as raised:
+        found(world, "leave")
+    assert str(folder) in str(raised.value)

@@ -53,3 +53,10 @@ def test_what_the_system_refuses_is_not_damage(lake: Path) -> None:
     table = Lake(str(lake)).documents
     with pytest.raises(PermissionError), open_part(table.folder, table.files[0].path):
         raise PermissionError(13, "not allowed")
+
+
+def test_a_log_that_cannot_be_read_is_named(lake: Path) -> None:
+    newest = max((lake / "documents/_delta_log").glob("*.json"))
+    newest.write_text('{"trunc')
+    with pytest.raises(TerminalError, match="_delta_log: this part of the lake cannot be read"):
+        Lake(str(lake)).documents.seq  # noqa: B018
