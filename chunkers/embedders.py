@@ -68,13 +68,13 @@ def check(owner: str, value: object) -> None:
 def described(parameters: object) -> list[Mapping[str, Any]]:
     """The descriptions among a chunker's parameters, those of chunkers inside it included."""
     if isinstance(parameters, Mapping):
-        found = [
-            value
+        return [
+            each
             for name, value in parameters.items()
-            if name == "embedder" and isinstance(value, Mapping)
+            for each in (
+                [value] if name == "embedder" and isinstance(value, Mapping) else described(value)
+            )
         ]
-        inner = [v for v in parameters.values() if not any(v is each for each in found)]
-        return found + [each for value in inner for each in described(value)]
     if isinstance(parameters, list | tuple):
         return [each for value in parameters for each in described(value)]
     return []
