@@ -18,7 +18,8 @@ from chunkers import embedders
 from lineage import Document
 from lineage.errors import GristmillError, TransientError
 from pipelines.embedding.base import Embedder
-from pipelines.embedding.cache import CachingEmbedder, VectorCache
+from pipelines.embedding.cache import VectorCache
+from pipelines.embedding.once import CachingEmbedder, embed_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -214,10 +215,7 @@ class _Model:
 
     def _made(self, texts: Sequence[str], documents: Sequence[str] | None) -> Vectors:
         try:
-            if isinstance(self._embedder, CachingEmbedder):
-                return self._embedder.embed(texts, documents)
-            made: Vectors = self._embedder.embed(texts)
-            return made
+            return embed_of(self._embedder, texts, documents)
         except GristmillError:
             raise
         except Exception as error:

@@ -1,13 +1,8 @@
-"""Vectors by model and text, in a Delta table of the lake: no text is embedded twice.
+"""Vectors by model and text, in a Delta table of the lake.
 
-    >>> embedder = CachingEmbedder(open_embedder(model), VectorCache(lake / "vectors"))
-    ... # doctest: +SKIP
-
-Whoever embeds shares it: semantic chunking, comparing strategies, tuning, loading, on any machine.
-The table holds hashes of texts, never texts, and which document a text was first seen in, so that
-its vector can go with it. Rows are only added. Processes of one machine that need the same text
-at the same time wait for the one that embeds it (`pipelines.embedding.claims`); processes of
-several machines may each embed it, and add the same row.
+Whoever embeds shares it (`pipelines.embedding.once`): semantic chunking, comparing strategies,
+tuning, loading, on any machine. The table holds hashes of texts, never texts, and which document a
+text was first seen in, so that its vector can go with it. Rows are only added.
 """
 
 from __future__ import annotations
@@ -16,7 +11,7 @@ import functools
 import hashlib
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,8 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.embedding.base import Embedder
-from pipelines.embedding.claims import Claims, claims_on
+from pipelines.embedding.claims import claims_on
 from pipelines.storage import Storage
 from pipelines.tables import Lake
 
@@ -45,8 +39,6 @@ SCHEMA = pa.schema(
         ("document_id", pa.string()),
     ]
 )
-_WRITE_TEXTS = 1000
-"""Vectors are kept in portions of this many texts, so that a crash loses no more."""
 _COMPACT_FILES = 64
 """A table of more files than this is folded before more is added."""
 _GROUP_ROWS = 2048
@@ -187,11 +179,7 @@ class VectorCache:
             terms.append(f"document_id = '{document_id}'")
         removed = sum(_again(functools.partial(self._delete, term)) for term in terms)
         with claims_on(self.folder) as claims, claims.sweeping():
-            delta = self._delta()
-            assert delta is not None
-            delta.vacuum(
-                retention_hours=0, enforce_retention_duration=False, dry_run=False, full=True
-            )
+            self.sweep(retention_hours=0)
         return removed
 
     def _delete(self, term: str) -> int:
@@ -284,130 +272,3 @@ def _writing() -> Any:
         # Hardly two numbers of all vectors are the same.
         default_column_properties=ColumnProperties(dictionary_enabled=False),
     )
-
-
-class CachingEmbedder:
-    """An embedder that asks a cache first, and keeps what it did not know.
-
-    `embedded` counts the texts that were really embedded.
-    """
-
-    def __init__(self, embedder: Embedder, cache: VectorCache, *, keep: bool = True) -> None:
-        """Connects nothing yet.
-
-        Args:
-            embedder: for what the cache does not know.
-            cache: asked first.
-            keep: whether new vectors go into the cache; without it nothing is written.
-        """
-        self.embedder = embedder
-        self.cache = cache
-        self.keep = keep
-        self.embedded = 0
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return functools.partial(CachingEmbedder, keep=self.keep), (self.embedder, self.cache)
-
-    @property
-    def name(self) -> str:
-        """The embedder's."""
-        return self.embedder.name
-
-    @property
-    def dimensions(self) -> int:
-        """The embedder's."""
-        return self.embedder.dimensions
-
-    @property
-    def max_tokens(self) -> int:
-        """The embedder's."""
-        return self.embedder.max_tokens
-
-    def missing(self, texts: Sequence[str]) -> list[str]:
-        """The texts that would have to be embedded, each once, in their order."""
-        keys = {text: text_key(text) for text in texts}
-        known = self.cache.known(self.name, list(keys.values()))
-        return [text for text, key in keys.items() if key not in known]
-
-    def embed(
-        self, texts: Sequence[str], documents: Sequence[str | None] | None = None
-    ) -> npt.NDArray[np.float32]:
-        """See `Embedder.embed`; each different text is embedded at most once, now or ever.
-
-        Args:
-            texts: of any number.
-            documents: the id of the document that each is from, for `VectorCache.forget`.
-        """
-        import numpy as np
-
-        if not len(texts):
-            return np.zeros((0, self.dimensions), np.float32)
-        keys = [text_key(text) for text in texts]
-        seen: set[str] = set()
-        found = self.cache.get(self.name, keys, seen)
-        owners = documents or [None] * len(texts)
-        fresh = {
-            key: (text, owner)
-            for key, text, owner in zip(keys, texts, owners, strict=True)
-            if key not in found
-        }
-        if fresh and self.keep:
-            with claims_on(self.cache.folder) as claims:
-                self._fill(fresh, found, seen, claims)
-        elif fresh:
-            made = self.embedder.embed([text for text, _ in fresh.values()])
-            self.embedded += len(fresh)
-            found |= dict(zip(fresh, made, strict=True))
-        return np.stack([found[key] for key in keys])
-
-    def _fill(
-        self,
-        fresh: Mapping[str, tuple[str, str | None]],
-        found: dict[str, npt.NDArray[np.float32]],
-        seen: set[str],
-        claims: Claims,
-    ) -> None:
-        """Embed what is claimed by nobody else, then see what those others have made."""
-        waiting = list(fresh)
-        while waiting:
-            theirs: list[str] = []
-            for start in range(0, len(waiting), _WRITE_TEXTS):
-                part = waiting[start : start + _WRITE_TEXTS]
-                ours = claims.take(part)
-                try:
-                    # Who claimed them before may have put them there in the meantime.
-                    self._look_again(fresh, found, seen)
-                    new = [key for key in ours if key not in found]
-                    if new:
-                        vectors = self.embedder.embed([fresh[key][0] for key in new])
-                        with claims.adding():
-                            self.cache.put(self.name, new, vectors, [fresh[k][1] for k in new])
-                        self.embedded += len(new)
-                        found |= dict(zip(new, vectors, strict=True))
-                finally:
-                    claims.give_back(ours)
-                held = set(ours)
-                theirs += [key for key in part if key not in held and key not in found]
-            if theirs:
-                claims.wait(theirs[0])
-                self._look_again(fresh, found, seen)
-            waiting = [key for key in theirs if key not in found]
-
-    def _look_again(
-        self,
-        fresh: Mapping[str, tuple[str, str | None]],
-        found: dict[str, npt.NDArray[np.float32]],
-        seen: set[str],
-    ) -> None:
-        """Take what has come into the cache; all that is still missing is looked for in each new
-        file, so that none need be looked at twice."""
-        found |= self.cache.get(self.name, [key for key in fresh if key not in found], seen)
-
-
-def embed_of(
-    embedder: Embedder, texts: Sequence[str], documents: Sequence[str | None] | None
-) -> npt.NDArray[np.float32]:
-    """The vectors of texts of documents; a cache notes which ones."""
-    if isinstance(embedder, CachingEmbedder):
-        return embedder.embed(texts, documents)
-    return embedder.embed(texts)

@@ -12,7 +12,7 @@ from pipelines.embedding.base import Embedder
 
 if TYPE_CHECKING:
     from pipelines.config import EmbedderConfig
-    from pipelines.embedding.cache import CachingEmbedder
+    from pipelines.embedding.once import CachingEmbedder
 
 
 def open_embedder(model: str | Path, *, threads: int = 1) -> Embedder:
@@ -98,6 +98,7 @@ def check_configured(config: EmbedderConfig, *, load: bool) -> None:
 
 def open_cached(config: EmbedderConfig, lake: str) -> CachingEmbedder:
     """The same, with the cache of a lake in front."""
-    from pipelines.embedding.cache import CachingEmbedder, VectorCache
+    from pipelines.embedding.cache import VectorCache
+    from pipelines.embedding.once import CachingEmbedder
 
     return CachingEmbedder(open_configured(config), VectorCache.of(lake))

@@ -12,7 +12,7 @@ from pipelines.evaluate.evidence import EvidenceSet
 from pipelines.evaluate.evidence_files import read_evidence
 
 if TYPE_CHECKING:
-    from pipelines.embedding.cache import CachingEmbedder
+    from pipelines.embedding.once import CachingEmbedder
 
 
 def read_configured(config: Config) -> EvidenceSet:

@@ -30,7 +30,7 @@ def embedding_figures(chunked: Chunked, embedder: Embedder) -> dict[str, dict[st
     Raises:
         GristmillError: the embedder cannot be used, or is away.
     """
-    from pipelines.embedding.cache import embed_of
+    from pipelines.embedding.once import embed_of
 
     sampled = list(_sample(chunked))
     texts = [text for _, made in sampled for text in made.texts]

@@ -94,7 +94,7 @@ class DenseRetriever:
         self, texts: Sequence[str], embedder: Embedder, documents: Sequence[str] | None = None
     ) -> None:
         """Embeds `texts`; `documents` are the ids of those that they are from."""
-        from pipelines.embedding.cache import embed_of
+        from pipelines.embedding.once import embed_of
 
         self._embedder = embedder
         self._vectors = embed_of(embedder, texts, documents)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pipelines.budget import Meter
 from pipelines.embedding import open_cached
 from pipelines.embedding.azure_openai import AzureOpenAIEmbedder
-from pipelines.embedding.cache import CachingEmbedder
+from pipelines.embedding.once import CachingEmbedder
 from pipelines.load.rows import embedded_texts
 from pipelines.load.sink import Replace
 from pipelines.usage import Ledger, Usage

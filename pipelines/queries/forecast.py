@@ -16,7 +16,8 @@ from lineage import content_sha256, embedded_text
 from pipelines.budget import BudgetExceeded, Meter, usage_value
 from pipelines.config import Config, EmbedderConfig, StrategyConfig
 from pipelines.embedding import open_cached
-from pipelines.embedding.cache import CachingEmbedder, text_key
+from pipelines.embedding.cache import text_key
+from pipelines.embedding.once import CachingEmbedder
 from pipelines.facts import source_roots
 from pipelines.ingest.listing import Sources, plan_sources
 from pipelines.ingest.plan import Action

@@ -17,7 +17,8 @@ from lineage import Document
 from lineage.errors import TransientError
 from pipelines.embedding import ahead as ahead_module
 from pipelines.embedding.ahead import Job, ReadAhead
-from pipelines.embedding.cache import CachingEmbedder, VectorCache
+from pipelines.embedding.cache import VectorCache
+from pipelines.embedding.once import CachingEmbedder
 from pipelines.storage import Storage
 
 DESCRIPTION = {"kind": "noting"}

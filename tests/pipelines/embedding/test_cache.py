@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pipelines.embedding.cache import CachingEmbedder, VectorCache, text_key
+from pipelines.embedding.cache import VectorCache, text_key
+from pipelines.embedding.once import CachingEmbedder
 from pipelines.storage import Storage
 
 
@@ -67,7 +68,7 @@ def test_another_model_has_vectors_of_its_own(cache: VectorCache) -> None:
 def test_what_was_paid_for_before_a_failure_is_kept(
     cache: VectorCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipelines.embedding.cache._WRITE_TEXTS", 10)
+    monkeypatch.setattr("pipelines.embedding.once._WRITE_TEXTS", 10)
     texts = [str(n) for n in range(35)]
     with pytest.raises(ConnectionError):
         CachingEmbedder(Counting(fail_after=25), cache).embed(texts)

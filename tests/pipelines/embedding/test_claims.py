@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 from embedding_tools import Noting, noted, vectors_of
 
-from pipelines.embedding import cache as caching
-from pipelines.embedding.cache import CachingEmbedder, VectorCache, text_key
+from pipelines.embedding import once
+from pipelines.embedding.cache import VectorCache, text_key
 from pipelines.embedding.claims import claims_on
+from pipelines.embedding.once import CachingEmbedder
 from pipelines.storage import Storage
 
 TEXTS = [f"text {n}" for n in range(240)]
@@ -25,7 +26,7 @@ TEXTS = [f"text {n}" for n in range(240)]
 
 def embed_all(lake: str, log: str, seed: int, dies: bool, gate: Any) -> None:
     """One process: all texts in an order of its own, in several calls."""
-    caching._WRITE_TEXTS = 16
+    once._WRITE_TEXTS = 16
 
     def death() -> None:
         gate.wait()

@@ -130,7 +130,7 @@ def test_what_was_embedded_before_a_crash_is_not_embedded_again(
 ) -> None:
     in_process(monkeypatch)
     project.ingest()
-    monkeypatch.setattr("pipelines.embedding.cache._WRITE_TEXTS", 10)
+    monkeypatch.setattr("pipelines.embedding.once._WRITE_TEXTS", 10)
     texts: list[str] = []
     plain = OnnxEmbedder.embed
 
