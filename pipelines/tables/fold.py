@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +25,8 @@ from pipelines.tables.part_files import open_part
 from pipelines.tables.parts import Part, PartWriter
 from pipelines.tables.reading import newest, scan
 from pipelines.tables.table import HORIZON, File, Table
+
+Mask = Callable[[pa.Table], np.ndarray[Any, Any]]
 
 TARGET_BYTES = 128 << 20
 """About how large a folded file gets; it ends where a file that went into it ends."""
@@ -127,7 +129,7 @@ def fold(table: Table, horizon: int) -> Folded | None:
     selection = _select(table, old, needed)
     if not selection.dropped and len(selection.files) < 2:
         return None
-    return rewrite(table, selection.files, needed, max(horizon, table.horizon))
+    return rewrite(table, selection.files, needed.mask, max(horizon, table.horizon))
 
 
 def join_files(table: Table) -> Folded | None:
@@ -137,18 +139,11 @@ def join_files(table: Table) -> Folded | None:
         CommitConflict: another fold came first; nothing changed.
     """
     small = [file for file in table.files if file.size_bytes < SMALL_BYTES]
-    return rewrite(table, small, _Every(), table.horizon) if len(small) > 1 else None
+    return rewrite(table, small, _every, table.horizon) if len(small) > 1 else None
 
 
-class _Every(Needed):
-    """Every row."""
-
-    def __init__(self) -> None:
-        none = np.zeros(0, dtype=np.int64)
-        super().__init__(pa.array([], pa.string()), none, none)
-
-    def mask(self, rows: pa.Table) -> np.ndarray[Any, Any]:
-        return np.ones(rows.num_rows, dtype=bool)
+def _every(rows: pa.Table) -> np.ndarray[Any, Any]:
+    return np.ones(rows.num_rows, dtype=bool)
 
 
 def _select(table: Table, old: Sequence[File], needed: Needed) -> _Selection:
@@ -181,8 +176,14 @@ def _keep_tombstones(table: Table, needed: Needed, documents: np.ndarray[Any, An
         np.maximum.at(needed.newest, codes[stays], heads["seq"].to_numpy()[stays])
 
 
-def rewrite(table: Table, files: Sequence[File], needed: Needed, horizon: int) -> Folded:
+def rewrite(table: Table, files: Sequence[File], needed: Mask, horizon: int) -> Folded:
     """Replace `files` by the rows of them that are needed, in one commit.
+
+    Args:
+        table: whose files.
+        files: visible ones.
+        needed: of rows with all columns, which ones stay.
+        horizon: up to which `seq` the history is folded now.
 
     Raises:
         CommitConflict: another fold came first; nothing changed.
@@ -207,7 +208,7 @@ def rewrite(table: Table, files: Sequence[File], needed: Needed, horizon: int) -
     )
 
 
-def _write(table: Table, files: Sequence[File], needed: Needed) -> Iterator[Part]:
+def _write(table: Table, files: Sequence[File], needed: Mask) -> Iterator[Part]:
     name = uuid.uuid4().hex
     writer: PartWriter | None = None
     written = number = 0
@@ -219,7 +220,7 @@ def _write(table: Table, files: Sequence[File], needed: Needed) -> Iterator[Part
                 stack.callback(writer.abort)
                 number += 1
             for rows in row_groups(table, file):
-                writer.write(rows.filter(pa.array(needed.mask(rows))))
+                writer.write(rows.filter(pa.array(needed(rows))))
             written += file.size_bytes
             if written >= TARGET_BYTES:
                 part = writer.close()

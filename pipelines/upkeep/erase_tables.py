@@ -16,7 +16,7 @@ from lineage import Acl
 from pipelines.steps import step
 from pipelines.storage import Storage
 from pipelines.tables import ChunkTable, PartWriter, Table
-from pipelines.tables.fold import Needed, rewrite, row_groups
+from pipelines.tables.fold import rewrite, row_groups
 from pipelines.tables.reading import scan
 from pipelines.tables.table import File
 
@@ -62,26 +62,20 @@ def erase_from(table: Table, document_id: str, consumer: str, run_id: str) -> in
         _bury(table, document_id, consumer, run_id)
     if rest:
         newest = table.seq
-        ids = pa.array([document_id])
-        only = _Except(ids, np.array([newest]), np.array([-1]))
-        files = holding(table, document_id)
-        rewrite(table, files, only, table.horizon)
+
+        def kept(rows: pa.Table) -> np.ndarray[Any, Any]:
+            """Every row of other documents, and of this one the newest."""
+            others = pc.not_equal(rows["document_id"], document_id)
+            mask: np.ndarray[Any, Any] = others.to_numpy() | (rows["seq"].to_numpy() == newest)
+            return mask
+
+        rewrite(table, holding(table, document_id), kept, table.horizon)
     for batch in list(table.manifests.all()):
         # No recorded batch may bring it back; its parts go below.
         if batch.seq <= table.seq:
             table.manifests.drop(batch.batch_id)
     _remove_files(table, document_id)
     return len(rest)
-
-
-class _Except(Needed):
-    """Every row of other documents, and of this one the newest."""
-
-    def mask(self, rows: pa.Table) -> np.ndarray[Any, Any]:
-        others = pc.not_equal(rows["document_id"], self.ids[0]).to_numpy(zero_copy_only=False)
-        newest = rows["seq"].to_numpy() == self.newest[0]
-        kept: np.ndarray[Any, Any] = others | newest
-        return kept
 
 
 def _hints(table: Table) -> list[str]:
