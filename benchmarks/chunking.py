@@ -23,228 +23,26 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime
-import gc
 import importlib.metadata
 import itertools
 import json
 import os
 import platform
-import random
-import resource
-import subprocess
-import sys
 import sysconfig
-import time
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from chunking_document import Series, doubling, imports, memory
+from chunking_race import Contestant, floor, load, megabytes_of, others, ours, race, sliced
 from peers import splitters
 
-from chunkers import TokenMap, build, count_with_context, counting, names
-from chunkers.blocks import scan
-from chunkers.vocabularies import Vocabulary, vocabulary
-from lineage import Document
+from chunkers import names
+from chunkers.vocabularies import vocabulary
 
 OURS = ("fixed", "recursive", "sentence", "structure", "table", "semantic", "optimal")
-FROM_RAW = ("recursive", "structure", "optimal")
-SUFFIXES = {".md": "markdown", ".txt": "text", ".py": "code:python"}
-SLOW = 5.0
-"""A contestant that takes more CPU seconds than this for a slice is run on it once."""
-NEVER = 1 << 60
-SLICE = 500_000
 SERIES = ("fixed", "recursive", "structure", "optimal")
-
-Text = tuple[str, str]
-"""A text and its format."""
-
-
-@dataclass
-class Contestant:
-    """One row of a table: what is run, and the best of its times."""
-
-    name: str
-    run: Callable[[int], object]
-    """Does the work of one slice."""
-    best: list[float] = field(default_factory=list)
-    """CPU seconds of each slice."""
-    chunks: dict[int, list[int]] = field(default_factory=dict)
-    """Tokens of each chunk by slice, for ours."""
-
-    @property
-    def seconds(self) -> float:
-        return sum(self.best)
-
-
-def load(folder: Path, suffixes: Sequence[str], megabytes: float) -> list[Text]:
-    """Texts with their formats: whole files in random order, repeated or cut to the size."""
-    files = [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix in suffixes and "site-packages" not in path.parts and path.is_file()
-    ]
-    texts = []
-    for path in files:
-        with contextlib.suppress(UnicodeDecodeError):
-            texts.append((path.read_bytes().decode(), SUFFIXES[path.suffix]))
-    if not texts:
-        raise SystemExit(f"no {' or '.join(suffixes)} files in UTF-8 under {folder}")
-    random.Random(1).shuffle(texts)
-    chosen: list[Text] = []
-    left = megabytes * 1e6
-    while left > 0:
-        for text, form in texts:
-            # Special tokens in a text make some of the peers raise.
-            text = text.replace("<|endof", "<|end of")[: int(left)]
-            chosen.append((text, form))
-            left -= len(text.encode())
-            if left <= 0:
-                break
-    return chosen
-
-
-def sliced(texts: Sequence[Text]) -> list[list[Text]]:
-    """The texts in groups of about `SLICE` characters."""
-    slices: list[list[Text]] = [[]]
-    size = 0
-    for text in texts:
-        if size > SLICE:
-            slices.append([])
-            size = 0
-        slices[-1].append(text)
-        size += len(text[0])
-    return slices
-
-
-def megabytes_of(texts: Sequence[Text]) -> float:
-    return sum(len(text.encode()) for text, _ in texts) / 1e6
-
-
-def floor(slices: Sequence[Sequence[Text]], words: Vocabulary) -> Contestant:
-    encode = words.encoding.encode_ordinary
-
-    def run(part: int) -> None:
-        for text, _ in slices[part]:
-            encode(text)
-
-    return Contestant("tiktoken encode_ordinary (floor)", run)
-
-
-def ours(
-    slices: Sequence[Sequence[Text]], given: argparse.Namespace, wanted: Sequence[str]
-) -> list[Contestant]:
-    """Our chunkers on these texts, with both encoders."""
-    documents = [
-        [Document(text=text, blocks=scan(text, form)) for text, form in part] for part in slices
-    ]
-
-    def maps(part: int) -> None:
-        for text, _ in slices[part]:
-            TokenMap(text, given.encoding)
-
-    def scans(part: int) -> None:
-        for text, form in slices[part]:
-            scan(text, form)
-
-    rows = [
-        Contestant("token map", with_encoder(maps, False)),
-        Contestant("block scan", scans),
-    ]
-    encoders = [False, True] if counting.counter(given.encoding).fast else [False]
-    for fast in encoders:
-        mark = " [fast]" if fast else ""
-        for name in wanted:
-            chunker = build(name, {}, max_tokens=given.max_tokens)
-            row = Contestant(name + mark, maps)
-
-            def chunk(part: int, chunker: Any = chunker, row: Contestant = row) -> None:
-                sizes = row.chunks[part] = []
-                for document in documents[part]:
-                    token_map = TokenMap(document.text, given.encoding)
-                    for span in chunker.spans(document, token_map):
-                        sizes.append(count_with_context(token_map, span))
-
-            def from_raw(part: int, chunker: Any = chunker) -> None:
-                for text, form in slices[part]:
-                    blocks = scan(text, form) if chunker.reads_blocks else []
-                    document = Document(text=text, blocks=blocks)
-                    token_map = TokenMap(text, given.encoding)
-                    for span in chunker.spans(document, token_map):
-                        count_with_context(token_map, span)
-
-            row.run = with_encoder(chunk, fast)
-            rows.append(row)
-            if name in FROM_RAW or name == "code":
-                raw = Contestant(f"{name}, from raw text{mark}", with_encoder(from_raw, fast))
-                rows.append(raw)
-    return rows
-
-
-def with_encoder(run: Callable[[int], None], fast: bool) -> Callable[[int], None]:
-    def chosen(part: int) -> None:
-        counting.FAST_FROM = 0 if fast else NEVER
-        run(part)
-
-    return chosen
-
-
-def others(
-    slices: Sequence[Sequence[Text]],
-    makers: dict[str, tuple[str, splitters.Maker]],
-    words: Vocabulary,
-    cap: int,
-) -> list[Contestant]:
-    rows = []
-    for name, split, note in splitters.available(makers, words.encoding, cap):
-        if split is None:
-            print(f"left out: {name} ({note.splitlines()[0][:100]})", flush=True)
-            continue
-
-        def run(part: int, split: splitters.Split = split) -> None:
-            for text, _ in slices[part]:
-                split(text)
-
-        rows.append(Contestant(f"{name} {note}", run))
-    return rows
-
-
-def race(rows: list[Contestant], slices: int, rounds: int, encoding: str) -> list[Contestant]:
-    """Runs all in turn on every slice; those that raise are left out, with a line."""
-    gc.collect()
-    gc.freeze()  # what is loaded costs the collector nothing from now on
-    failed = set()
-    for part in range(slices):
-        for row in rows:
-            row.best.append(float("inf"))
-        for number in range(rounds):
-            for row in rows:
-                if row.name in failed or (number and row.best[-1] > SLOW):
-                    continue
-                progress(f"slice {part + 1} of {slices}, round {number + 1}: {row.name}")
-                counting.counter(encoding).forget()
-                gc.collect()
-                try:
-                    row.best[-1] = min(row.best[-1], cpu_seconds(row.run, part))
-                except Exception as error:
-                    failed.add(row.name)
-                    progress("")
-                    reason = f"{type(error).__name__}: {str(error)[:80]}"
-                    print(f"left out: {row.name} raised {reason}", flush=True)
-    progress("")
-    return [row for row in rows if row.name not in failed]
-
-
-def cpu_seconds(run: Callable[..., object], *arguments: object) -> float:
-    begin = time.process_time()
-    run(*arguments)
-    return time.process_time() - begin
-
-
-def progress(line: str) -> None:
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
 
 
 def table(title: str, rows: Sequence[Contestant], size: float) -> list[dict[str, Any]]:
@@ -268,126 +66,35 @@ def table(title: str, rows: Sequence[Contestant], size: float) -> list[dict[str,
     return out
 
 
-def doubling(given: argparse.Namespace) -> list[dict[str, Any]]:
-    """Time for one document of 1, 2, 4 … MB from raw text, and the factor of each doubling."""
-    whole = "\n\n".join(text for text, _ in load(given.folder, (".md",), given.largest))
-    sizes = [1]
-    while sizes[-1] * 2 <= given.largest:
-        sizes.append(sizes[-1] * 2)
-    print(
-        f"\n{'one document, from raw text: seconds at':<42}" + "".join(f"{s:>7} MB" for s in sizes)
-    )
-    out = []
-    counting.FAST_FROM = NEVER
-    for name in (name for name in SERIES if name in given.only):
-        chunker = build(name, {}, max_tokens=given.max_tokens)
-        seconds = []
-        for size in sizes:
-            text = (whole * (1 + int(size * 1e6) // len(whole)))[: int(size * 1e6)]
-            progress(f"{name}, {size} MB")
-
-            def run(text: str = text, chunker: Any = chunker) -> None:
-                blocks = scan(text, "markdown") if chunker.reads_blocks else []
-                document = Document(text=text, blocks=blocks)
-                chunker.spans(document, TokenMap(text, given.encoding))
-
-            times = []
-            for _ in range(given.rounds if size <= 8 else 1):
-                gc.collect()
-                times.append(cpu_seconds(run))
-            seconds.append(min(times))
-        progress("")
-        factors = [round(b / a, 2) for a, b in itertools.pairwise(seconds)]
-        print(f"{name:<42}" + "".join(f"{s:>10.2f}" for s in seconds))
-        print(f"{'':<42}{'':>10}" + "".join(f"{f'x{f:.2f}':>10}" for f in factors))
-        out.append(
-            {"name": name, "megabytes": sizes, "seconds": [round(s, 3) for s in seconds],
-             "factors": factors}
-        )  # fmt: skip
-    return out
-
-
-IMPORT = """
-import time
-begin = time.process_time()
-import chunkers
-imported = time.process_time()
-chunkers.TokenMap("text", {encoding!r})
-print(imported - begin, time.process_time() - imported)
-"""
-
-
-def imports(encoding: str, rounds: int) -> dict[str, float]:
-    """CPU seconds of `import chunkers`, and of the first token map after it."""
-    found = []
-    for _ in range(max(3, rounds)):
-        done = subprocess.run(
-            [sys.executable, "-c", IMPORT.format(encoding=encoding)],
-            capture_output=True, text=True, check=True, env=environment(),
-        )  # fmt: skip
-        found.append([float(part) for part in done.stdout.split()])
-    first, use = (min(column) for column in zip(*found, strict=True))
-    print(f"\nimport chunkers: {first:.2f} s; first token map, vocabulary included: {use:.2f} s")
-    return {"import_seconds": round(first, 3), "first_use_seconds": round(use, 3)}
-
-
-def memory(given: argparse.Namespace) -> list[dict[str, Any]]:
-    """Peak memory of chunking one document, in a process of its own, less what is there before."""
-    out = []
-    for name in (name for name in SERIES if name in given.only):
-        command = [
-            sys.executable, __file__, str(given.folder), "--peak-of", name, "--largest",
-            str(given.largest), "--max-tokens", str(given.max_tokens), "--encoding", given.encoding,
-        ]  # fmt: skip
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=True, env=environment()
-        )
-        found = json.loads(done.stdout.splitlines()[-1])
+def one_document(given: argparse.Namespace) -> dict[str, Any]:
+    """Prints what one document takes, in time and memory, and returns it."""
+    series = Series(given.folder, given.largest, given.max_tokens, given.encoding, given.rounds)
+    wanted = [name for name in SERIES if name in given.only]
+    sizes = "".join(f"{size:>7} MB" for size in series.megabytes)
+    print(f"\n{'one document, from raw text: seconds at':<42}{sizes}")
+    times, peaks = [], []
+    for row in doubling(series, wanted):
+        factors = "".join(f"{f'x{factor:.2f}':>10}" for factor in row["factors"])
+        print(f"{row['name']:<42}" + "".join(f"{s:>10.2f}" for s in row["seconds"]))
+        print(f"{'':<42}{'':>10}{factors}")
+        times.append(row)
+    for row in memory(series, wanted):
         print(
-            f"peak memory of {name} on {found['megabytes']:.0f} MB, the text included: "
-            f"{found['bytes_per_byte']:.1f} bytes a byte"
+            f"peak memory of {row['name']} on {row['megabytes']:.0f} MB, the text included: "
+            f"{row['bytes_per_byte']:.1f} bytes a byte"
         )
-        out.append({"name": name, **found})
-    return out
+        peaks.append(row)
+    return {"doubling": times, "memory": peaks}
 
 
-def peak_of(given: argparse.Namespace) -> None:
-    """Prints the growth of the peak of memory by chunking one document, as JSON."""
-    chunker = build(given.peak_of, {}, max_tokens=given.max_tokens)
-    small = "# Title\n\nSome text. And more of it.\n\n- item\n- item\n" * 2000
-    document = Document(text=small, blocks=scan(small, "markdown"))
-    # Loads all there is to load, the faster encoder as well.
-    counting.counter(given.encoding).encode("word " * (counting.FAST_FROM // 5 + 1))
-    chunker.spans(document, TokenMap(small, given.encoding))
-    # What is read for the text is given back before the peak is reset.
-    pieces = load(given.folder, (".md",), given.largest)
-    text = "\n\n".join(piece for piece, _ in pieces)
-    size = len(text.encode())
-    del pieces, document
-    gc.collect()
-    before = current_rss() - sys.getsizeof(text)
-    Path("/proc/self/clear_refs").write_text("5")
-    blocks = scan(text, "markdown") if chunker.reads_blocks else []
-    document = Document(text=text, blocks=blocks)
-    chunker.spans(document, TokenMap(text, given.encoding))
-    grown = peak_rss() - before
-    print(json.dumps({"megabytes": size / 1e6, "bytes_per_byte": round(grown / size, 2)}))
-
-
-def current_rss() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-
-
-def peak_rss() -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM"):
-            return int(line.split()[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def environment() -> dict[str, str]:
-    root = str(Path(__file__).resolve().parent.parent)
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
+def first_use(given: argparse.Namespace) -> dict[str, float]:
+    """Prints what the import and the first use take, and returns it."""
+    row = imports(given.encoding, given.rounds)
+    print(
+        f"\nimport chunkers: {row['import_seconds']:.2f} s; first token map, vocabulary included: "
+        f"{row['first_use_seconds']:.2f} s"
+    )
+    return row
 
 
 def machine() -> dict[str, Any]:
@@ -431,7 +138,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="*", default=[*OURS, "code"], help="chunkers of ours")
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--json", action="store_true", help="the figures as the last line")
-    parser.add_argument("--peak-of", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.folder is None or not given.folder.is_dir():
         parser.error("name a folder of Markdown and text files, or set GRISTMILL_TEST_DATA")
@@ -441,8 +147,6 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     warnings.simplefilter("ignore")
     given = arguments()
-    if given.peak_of:
-        return peak_of(given)
     words = vocabulary(given.encoding)
     about = machine()
     print(
@@ -462,18 +166,17 @@ def main() -> None:
         size = megabytes_of(group)
         slices = sliced(group)
         rows = [floor(slices, words)]
-        rows += ours(slices, given, [name for name in wanted if name in names()])
+        here = [name for name in wanted if name in names()]
+        rows += ours(slices, here, given.encoding, given.max_tokens)
         if not given.no_peers:
             rows += others(slices, makers, words, given.max_tokens)
         heading = f"{title}: {size:.1f} MB in {len(group)} files, cap {given.max_tokens}"
         found[title] = table(heading, race(rows, len(slices), given.rounds, given.encoding), size)
     if given.largest:
-        found["doubling"] = doubling(given)
-        found["memory"] = memory(given)
-    found.update(imports(given.encoding, given.rounds))
+        found.update(one_document(given))
+    found.update(first_use(given))
     if given.json:
         print(json.dumps(found))
-    return None
 
 
 if __name__ == "__main__":
