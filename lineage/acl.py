@@ -111,7 +111,11 @@ class Acl:
             )
         unknown = [key for key in value if key not in _LISTS]
         if unknown:
-            raise ValueError(f"unknown ACL key {unknown[0]!r}; known are {', '.join(_LISTS)}")
+            words = "; everybody and nobody are the words public and unknown, without a mapping"
+            raise ValueError(
+                f"unknown ACL key {unknown[0]!r}; known are {', '.join(_LISTS)}"
+                f"{words if unknown[0] in ('public', 'unknown') else ''}"
+            )
         lists = {name: _names(name, value.get(name)) for name in _LISTS}
         denies_only = any(lists[n] for n in _LISTS[2:]) and not any(
             name in value for name in _LISTS[:2]

@@ -119,10 +119,13 @@ def parse_yaml(text: str, path: Path, environ: Mapping[str, str]) -> YamlFile:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}" if mark else ""
-        raise ConfigError(
-            f"{path}{line}: not valid YAML: {error.problem or error.context}. Inside {{…}} and "
-            f"[…], put text that holds braces or `: ` in quotes."
-        ) from None
+        problem = str(error.problem or error.context)
+        cure = (
+            "Indent with spaces, never with tabs."
+            if "'\\t'" in problem
+            else "Inside {…} and […], put text that holds braces or `: ` in quotes."
+        )
+        raise ConfigError(f"{path}{line}: not valid YAML: {problem}. {cure}") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from None
     finally:
