@@ -1,8 +1,12 @@
 """Promoted policies: numbered versions of a strategy's policy in the lake, one of them in force.
 
-A configuration follows them with `policy: {alias: promoted, otherwise: policies/default.yaml}`.
-Version 0 is what `otherwise` says. A version is written once and never changed; promoting and
-rolling back move the alias, and every move is remembered.
+A configuration follows them with
+
+    policy: {alias: promoted, otherwise: {default: {chunker: structure}}}
+
+where `otherwise` may also name a file, or be left out for the built-in policy. Version 0 is what it
+says. A version is written once and never changed; promoting and rolling back move the alias, and
+every move is remembered.
 
 The moves are in the metadata of a Delta table without rows: of several that change it at once, one
 is first, on every store that the lake's tables can be on.

@@ -207,7 +207,7 @@ def _followed(
     value = section.value.get("policy")
     if not isinstance(value, Mapping) or "alias" not in value:
         return False, *_policy(section, folder, environ, embedder)
-    example = "policy: {alias: promoted, otherwise: policies/default.yaml}"
+    example = "policy: {alias: promoted, otherwise: {default: {chunker: structure}}}"
     place = (*section.path, "policy")
     inner = Section(section.file, place, value, ("alias", "otherwise"), example=example)
     alias = inner.text("alias", example="promoted")
@@ -244,8 +244,8 @@ def _policy(
         if not target.exists():
             raise section.error(
                 key,
-                f"there is no file {target}. Write `policies/default.yaml` beside the config, or "
-                f"take `policy` out to use the built-in one.",
+                f"there is no file {target}. Write it, or take `{key}` out to use the "
+                "built-in one.",
             )
         file, path = read_yaml(target, environ), ()
         value, written = file.value, file.raw
@@ -253,7 +253,7 @@ def _policy(
         raise section.error(
             key,
             f"must be a file or a mapping, not {value!r}; for example "
-            f"`policy: policies/default.yaml` or `policy: {{default: {{chunker: structure}}}}`",
+            f"`{key}: {{default: {{chunker: structure}}}}`",
         )
     policy = _locate(file, path, lambda: _read_policy(value, embedder))
     return _Placed(policy, file, path), written

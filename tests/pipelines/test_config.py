@@ -186,7 +186,7 @@ WRONG_TYPES = [
     (SMALLEST + "strategies: [{max_tokens: 5.5}]\n", "for example `max_tokens: 512`"),
     (SMALLEST + "strategies: [{max_tokens: 0}]\n", "must be a whole number from 8 to 1e+06, not 0"),
     (SMALLEST + "strategies: [{encoding: o200}]\n", "did you mean 'o200k_base'?"),
-    (SMALLEST + "strategies: [{policy: 5}]\n", "`policy: policies/default.yaml` or"),
+    (SMALLEST + "strategies: [{policy: 5}]\n", "example `policy: {default: {chunker: structure}}`"),
     (SMALLEST + "strategies: [{policy: no.yaml}]\n", "strategies[0].policy: there is no file"),
     (SMALLEST + "guard: {max_delete_ratio: 2}\n", "max_delete_ratio: must be a number from 0 to 1"),
     (SMALLEST + "batch: {documents: 0}\n", "a whole number of at least 1"),

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from lineage import CommitConflict, ConfigError
 from pipelines.config import load_config
@@ -104,8 +105,11 @@ def test_a_strategy_that_follows_nothing_stays_as_it_is(project: Any) -> None:
 
 def test_what_is_wrong_is_said(project: Any) -> None:
     follow(project, {"alias": "champion"})
-    with pytest.raises(ConfigError, match="there is one alias, promoted, not 'champion'"):
+    with pytest.raises(ConfigError, match="there is one alias, promoted, not 'champion'") as told:
         _ = project.config
+    # What it says to write can be written.
+    follow(project, yaml.safe_load(str(told.value).split("`")[1])["policy"])
+    assert project.config.strategy("default").promoted
     follow(project, {"alias": "promoted", "other": {}})
     with pytest.raises(ConfigError, match="unknown key"):
         _ = project.config
