@@ -5,7 +5,7 @@ Folding a table (`gristmill compact`) forgets rows that newer ones have made voi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -67,6 +67,7 @@ def runs_of_chunk(
     wrote = chunk_commits(lake, strategy, document_id, chunk["chunk_id"])
     found = []
     table = lake.chunks(strategy).identity
+    loaded = {sink: loads.of(lake.storage.uri, sink) for sink in sinks}
     heads = [head for head in headers(lake, strategy, document_id) if head["seq"] >= wrote[0]]
     contents = {
         (head["lineage"] or {}).get("content_seq") for head in heads if head["seq"] in wrote
@@ -84,7 +85,7 @@ def runs_of_chunk(
             found.append(_run("transform", run_id, head, "passed rights or labels on"))
         else:
             continue
-        found += _loads(lake, sinks, table, head, made=head["seq"] in wrote)
+        found += _loads(loaded, table, head, made=head["seq"] in wrote)
     return sorted(found, key=lambda run: (run["at"], run["stage"], run["seq"]))
 
 
@@ -97,12 +98,11 @@ def _run(stage: str, run_id: str | None, row: dict[str, Any], did: str) -> dict[
 
 
 def _loads(
-    lake: Lake, sinks: Sequence[str], table: str, head: dict[str, Any], *, made: bool
+    loaded: Mapping[str, Sequence[loads.Load]], table: str, head: dict[str, Any], *, made: bool
 ) -> Iterator[dict[str, Any]]:
-    """The loads that brought what a header says into the strategy's sinks."""
-    for sink in sinks:
-        done = loads.of_commits(loads.of(lake.storage.uri, sink), table, [head["seq"]])
-        for number, load in enumerate(done[head["seq"]]):
+    """The loads, of those of each sink, that brought what a header says into it."""
+    for sink, known in loaded.items():
+        for number, load in enumerate(loads.of_commit(known, table, head["seq"])):
             what = "loaded it into" if made else "set rights or labels in"
             did = f"{what} {sink}{' again' if number else ''}"
             at = datetime.fromisoformat(load.at)

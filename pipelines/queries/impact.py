@@ -168,9 +168,9 @@ def _sinks(config: Config, lake: Lake, document: dict[str, Any]) -> dict[str, di
         heads = history.headers(lake, sink.strategy, document["document_id"])
         at = sink_status(lake, sink)
         newest = heads[-1]["seq"] if heads else 0
-        done = loads.of(config.lake, sink.name) if newest else []
-        by = loads.of_commits(done, lake.chunks(sink.strategy).identity, [newest] if done else [])
-        last = by[newest][-1] if by.get(newest) else None
+        known = loads.of(config.lake, sink.name) if newest else []
+        done = loads.of_commit(known, lake.chunks(sink.strategy).identity, newest)
+        last = done[-1] if done else None
         result[sink.name] = {
             "kind": sink.kind,
             "uri": sink.uri,

@@ -7,7 +7,7 @@ the chunk table, and every load brings a sink from one such number to another.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
@@ -59,10 +59,9 @@ def of(lake: str, sink: str) -> list[Load]:
     return [Load(**value) for value in json.loads(data)]
 
 
-def of_commits(loads: Sequence[Load], origin: str, seqs: Iterable[int]) -> dict[int, list[Load]]:
-    """Of each commit of the chunk table `origin`, the loads that applied it, oldest first."""
-    own = [load for load in loads if load.origin == origin]
-    return {seq: [load for load in own if load.covers(seq)] for seq in seqs}
+def of_commit(loads: Sequence[Load], origin: str, seq: int) -> list[Load]:
+    """Of `loads` those that applied commit `seq` of the chunk table `origin`, oldest first."""
+    return [load for load in loads if load.origin == origin and load.covers(seq)]
 
 
 def forget(lake: str, sink: str) -> None:
