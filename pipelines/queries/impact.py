@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lineage import Acl, TerminalError
-from pipelines.config import Config
+from pipelines.config import Config, SinkConfig
 from pipelines.facts import document_key, source_roots
 from pipelines.queries import history
 from pipelines.queries.find import (
@@ -168,9 +168,7 @@ def _sinks(config: Config, lake: Lake, document: dict[str, Any]) -> dict[str, di
         heads = history.headers(lake, sink.strategy, document["document_id"])
         at = sink_status(lake, sink)
         newest = heads[-1]["seq"] if heads else 0
-        known = loads.of(config.lake, sink.name) if newest else []
-        done = loads.of_commit(known, lake.chunks(sink.strategy).identity, newest)
-        last = done[-1] if done else None
+        last = _last_load(lake, sink, newest) if newest else None
         result[sink.name] = {
             "kind": sink.kind,
             "uri": sink.uri,
@@ -181,3 +179,10 @@ def _sinks(config: Config, lake: Lake, document: dict[str, Any]) -> dict[str, di
             "loaded_at": datetime.fromisoformat(last.at) if last else None,
         }
     return result
+
+
+def _last_load(lake: Lake, sink: SinkConfig, seq: int) -> loads.Load | None:
+    """The load that last brought a commit of the strategy's chunks into the sink."""
+    origin = lake.chunks(sink.strategy).identity
+    done = loads.of_commit(loads.of(lake.storage.uri, sink.name), origin, seq)
+    return done[-1] if done else None

@@ -172,6 +172,16 @@ def test_every_run_that_touched_a_chunk(project: Any) -> None:
     assert behind["sinks"]["index"]["run_id"] is None
 
 
+def test_impact_before_anything_was_chunked(project: Any) -> None:
+    project.write("a.txt", "Alpha is first.")
+    project.settings = {"sinks": [{"name": "index", "kind": "lancedb", "uri": "index"}]}
+    project.ingest()
+    value = answer("impact", project.config_path, "a.txt")
+    assert value["strategies"] == {}
+    sink = value["sinks"]["index"]
+    assert (sink["up_to_date"], sink["run_id"], sink["loaded_at"]) == (False, None, None)
+
+
 def test_an_index_that_is_built_anew_was_loaded_by_the_run_that_did_it(project: Any) -> None:
     project.write("a.txt", "Some words.")
     project.run()
@@ -224,7 +234,7 @@ def test_impact_of_a_document_that_is_gone(project: Any) -> None:
     project.run()
     value = answer("impact", project.config_path, "a.md")
     assert value["state"] == "delete"
-    assert value["strategies"]["default"]["chunks"] == []
+    assert value["strategies"] == {}
     assert [row["op"] for row in value["versions"]] == ["upsert", "delete"]
     text = run("impact", project.config_path, "a.md").stdout
     assert "deleted" in text
