@@ -25,12 +25,10 @@ from pipelines.evaluate.retrieve import (
     read_parents,
 )
 from pipelines.evaluate.settings import Settings
+from pipelines.evaluate.spanmetrics import Floats, Ints
 
 if TYPE_CHECKING:
     from pipelines.embedding import Embedder
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 _LEAST_DEPTH = 50
 KEPT_RANKS = 20
@@ -77,7 +75,7 @@ class Asking:
         self.grades = np.array([f.grade for r in questions for f in r.found], np.float64)
         self.unanswerable = np.array([not r.found for r in questions], bool)
         self.tokens = self._tokens()
-        self._made: dict[tuple[str, str], tuple[Retriever, Ints]] = {}
+        self._made: dict[tuple[str, str], Retriever] = {}
 
     def _tokens(self) -> Ints:
         """Tokens of each chunk in the encoding of the budgets."""
@@ -134,7 +132,7 @@ class Asking:
     ) -> Retriever:
         known = self._made.get((kind, label))
         if known is not None:
-            return known[0]
+            return known
         made: Retriever
         if kind == "hybrid":
             parts = [
@@ -149,7 +147,7 @@ class Asking:
                 if self.embedder is None:
                     raise ValueError(f"{kind} retrieval needs an embedder")
                 made = DenseRetriever(texts, self.embedder, self._documents(numbers))
-        self._made[kind, label] = (made, numbers)
+        self._made[kind, label] = made
         return made
 
     def _documents(self, numbers: Ints) -> list[str]:

@@ -22,13 +22,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipelines.config import StrategyConfig
-from pipelines.evaluate.asking import Asking, Floats
+from pipelines.evaluate.asking import Asking
 from pipelines.evaluate.asking import Variant as Variant
 from pipelines.evaluate.chunked import Chunked, chunk_corpus
 from pipelines.evaluate.corpus import Corpus
 from pipelines.evaluate.likeness import embedding_figures
 from pipelines.evaluate.resolve import Resolved
 from pipelines.evaluate.settings import Settings as Settings
+from pipelines.evaluate.spanmetrics import Floats
 from pipelines.transform.figures import Figures
 
 if TYPE_CHECKING:

@@ -30,10 +30,11 @@ from pipelines.config import Config, StrategyConfig
 from pipelines.evaluate.corpus import Corpus
 from pipelines.evaluate.intervals import bootstrap
 from pipelines.evaluate.resolve import Resolved
+from pipelines.evaluate.spanmetrics import Floats
 from pipelines.evaluate.strategy import Settings, evaluate_strategy
 from pipelines.evaluate.tune_judge import judge
 from pipelines.evaluate.tune_outcome import Fold, Outcome, Tried, facts_of
-from pipelines.evaluate.tune_search import Best, Floats, Limits, Search, objective_of
+from pipelines.evaluate.tune_search import Best, Limits, Search, objective_of
 from pipelines.evaluate.tune_space import space_of
 from pipelines.evaluate.tune_split import (
     Split,
@@ -201,7 +202,7 @@ class _Tuning:
             costs=self._costs(best.strategy),
             by_type=_by_type(self.corpus, asked, np.concatenate(before), np.concatenate(after)),
             folds=tuple(
-                Fold(s.parts, f.strategy.policy.fingerprint(), float(np.nanmean(old)),
+                Fold(s.split, f.strategy.policy.fingerprint(), float(np.nanmean(old)),
                      float(np.nanmean(new)))
                 for s, f, (old, new) in zip(searches, found, values, strict=True)
             )
@@ -258,6 +259,5 @@ def _by_type(
     return {
         name: (float(np.nanmean(before[own])), float(np.nanmean(after[own])))
         for name in sorted(set(types))
-        if (own := np.array([each == name for each in types])).any()
-        and not np.isnan(before[own]).all()
+        if not np.isnan(before[own := np.array([each == name for each in types])]).all()
     }

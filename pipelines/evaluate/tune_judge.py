@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from statistics import NormalDist
 
 import numpy as np
-import numpy.typing as npt
 
 from pipelines.evaluate.intervals import Interval, Paired, paired
-
-Floats = npt.NDArray[np.float64]
+from pipelines.evaluate.spanmetrics import Floats
 
 
 def judge(before: Sequence[Floats], after: Sequence[Floats]) -> Paired:

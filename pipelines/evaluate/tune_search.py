@@ -7,11 +7,11 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from chunkers.policy import Policy
 from lineage import fingerprint
@@ -19,6 +19,7 @@ from lineage.errors import ConfigError, GristmillError
 from pipelines.config import StrategyConfig
 from pipelines.evaluate.corpus import Corpus
 from pipelines.evaluate.resolve import Resolved
+from pipelines.evaluate.spanmetrics import Floats
 from pipelines.evaluate.strategy import Evaluation, Settings, evaluate_strategy
 from pipelines.evaluate.tune_outcome import Tried
 from pipelines.evaluate.tune_space import Space
@@ -34,7 +35,6 @@ FIRST_RUNG = 0.4
 """The share of the documents to tune on that every trial sees; what does badly there ends there."""
 _BEFORE_PRUNING = 5
 _BY_CHANCE = 10
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +70,17 @@ class Search:
 
     corpus: Corpus
     strategy: StrategyConfig
-    parts: Split
+    split: Split
     settings: Settings
     space: Space
     embedder: Embedder | None = None
     fold: int = 0
     tokens: int = 0
 
+    @cached_property
     def rungs(self) -> list[tuple[Corpus, list[Resolved]]]:
         """Some of the documents to tune on, then all, each with its questions."""
-        names = self.parts.train_documents
+        names = self.split.train_documents
         some = max(1, round(FIRST_RUNG * len(names)))
         sizes = [some, len(names)] if some < len(names) else [len(names)]
         return [self._part(names[:size]) for size in sizes]
@@ -97,7 +98,7 @@ class Search:
                     replace(found, document=places[found.document]) for found in question.found
                 ),
             )
-            for question in self.parts.train
+            for question in self.split.train
             if all(found.document in places for found in question.found)
         ]
         return part, questions
@@ -111,7 +112,7 @@ class Search:
         import optuna
 
         value = float("nan")
-        for step, (corpus, questions) in enumerate(self.rungs()):
+        for step, (corpus, questions) in enumerate(self.rungs):
             if not questions:
                 continue
             measured = evaluate_strategy(
@@ -128,7 +129,7 @@ class Search:
     def held_out(self, strategy: StrategyConfig) -> Evaluation:
         """All documents indexed, the held-out questions asked."""
         return evaluate_strategy(
-            self.corpus, strategy, self.parts.held_out, self.settings, embedder=self.embedder
+            self.corpus, strategy, self.split.held_out, self.settings, embedder=self.embedder
         )
 
     def identity(self) -> str:
@@ -136,8 +137,8 @@ class Search:
         return fingerprint(
             [
                 self.corpus.fingerprint,
-                [r.question.as_value() for r in (*self.parts.train, *self.parts.held_out)],
-                list(self.parts.train_documents),
+                [r.question.as_value() for r in (*self.split.train, *self.split.held_out)],
+                list(self.split.train_documents),
                 self.settings.as_value(),
                 self.settings.objective,
                 self.strategy.fingerprint(),
@@ -258,8 +259,7 @@ class Search:
                 progress(self._tried(study.trials[trial.number]))
 
     def _best(self, study: optuna.Study, base: float) -> tuple[StrategyConfig, float]:
-        complete = [t for t in study.trials if t.value is not None and "policy" in t.user_attrs]
-        complete = [t for t in complete if t.state.name == "COMPLETE"]
+        complete = [t for t in study.trials if t.state.name == "COMPLETE"]
         if not complete:
             return self.strategy, base
         best = max(complete, key=lambda t: (t.value, -t.number))

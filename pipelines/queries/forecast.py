@@ -38,7 +38,6 @@ from pipelines.usage import Ledger, Usage
 
 PRECISION = 0.02
 _REJECTED = "\0rejected"
-EMBEDDING_SECONDS = "seconds of embedding"
 _FETCH_THREADS = 8
 
 
@@ -287,7 +286,7 @@ def _value(
         },
         "usage": usage_value(config, ledger),
         # How fast an embedder is, only embedding tells.
-        "not_forecast": [EMBEDDING_SECONDS] if ledger.total().embedded_tokens else [],
+        "not_forecast": ["seconds of embedding"] if ledger.total().embedded_tokens else [],
         "sampled": len(result.sampled),
         "population": len(result.units),
         "over_budget": None,

@@ -115,11 +115,8 @@ def _standing(one: Ranked, axis: tuple[float, float], number: int) -> list[str]:
 
 def label_free(order: Order) -> str:
     """The figures that need no questions, as a table in which better is greener."""
-    metrics = [m for m in LABEL_FREE if any(m in r.metrics for r in order.results)]
-    metrics += ["precision_omega"] * any("precision_omega" in r.metrics for r in order.results)
-    metrics += ["negative_query_rate"] * any(
-        "negative_query_rate" in r.metrics for r in order.results
-    )
+    known = (*LABEL_FREE, "precision_omega", "negative_query_rate")
+    metrics = [m for m in known if any(m in r.metrics for r in order.results)]
     table = heat_table(
         order,
         metrics,
@@ -180,9 +177,7 @@ def by_class(made: Comparison, order: Order) -> str:
             for name in figures_by_class:
                 classes[name] = int(values["by_class"][name]["questions"])
             rows.append((result.name, variant, figures_by_class))
-    several = len({variant for _, variant, _ in rows}) > 1 or any(
-        len(r.variants) > 1 for r in order.results
-    )
+    several = len({variant for _, variant, _ in rows}) > 1
     if not classes or (len(classes) < 2 and not several):
         return ""
     names = sorted(classes)
