@@ -83,13 +83,12 @@ def _add(config: Config, path: Path | None, as_json: bool) -> int:
         kept = f"; what its first {added.lines} lines say is kept" if added.lines else ""
         raise ConfigError(f"{path}: cannot be read: {why}{kept}") from error
     problems = sorted(added.problems)
-    conflicts = list(added.conflicts.values())
     if as_json:
         emit_json(
             {
                 "added": added.added,
                 "duplicates": added.duplicates,
-                "conflicts": conflicts,
+                "conflicts": added.conflicts,
                 "problems": [{"line": line, "message": message} for line, message in problems],
             }
         )
@@ -100,10 +99,10 @@ def _add(config: Config, path: Path | None, as_json: bool) -> int:
                 ("added", added.added),
                 ("known already", added.duplicates),
                 ("not usable", len(problems)),
-                ("disputed", len(conflicts)),
+                ("disputed", len(added.conflicts)),
             ],
         )
-        print_conflicts(conflicts)
+        print_conflicts(added.conflicts)
         if problems:
             entries = [(f"line {line}", message) for line, message in problems[:SHOWN]]
             print_entries("not usable", entries)
@@ -118,7 +117,7 @@ class _Added:
     added: int = 0
     duplicates: int = 0
     problems: list[tuple[int, str]] = field(default_factory=list)
-    conflicts: dict[Any, dict[str, Any]] = field(default_factory=dict)
+    conflicts: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, config: Config, lines: Sequence[str]) -> None:
         from pipelines.feedback import add_feedback, read_lines
@@ -130,8 +129,13 @@ class _Added:
         self.lines += len(lines)
         self.added += added.added
         self.duplicates += added.duplicates
-        for each in added.conflicts:
-            self.conflicts[each["query"], each["document_id"], each["start"], each["end"]] = each
+        # What these lines settle is not disputed any more.
+        self.conflicts = [
+            each
+            for each in self.conflicts
+            if (each["query"], each["document_id"]) not in added.touched
+        ]
+        self.conflicts += added.conflicts
 
 
 def print_conflicts(conflicts: list[dict[str, Any]]) -> None:

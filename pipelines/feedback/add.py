@@ -28,6 +28,9 @@ class Added:
     """Passages on which this feedback disagrees with other feedback; see `conflicts_of`."""
     problems: tuple[tuple[int, str], ...]
     """For each piece that was not kept its place, from 0, and why."""
+    touched: frozenset[tuple[str, str]] = frozenset()
+    """What something was added to, as (query, document id): `conflicts` has all that is disputed
+    there."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for `--json`."""
@@ -65,13 +68,13 @@ def add_feedback(config: Config, items: Sequence[Feedback]) -> Added:
         return _unsaid(known, rows)
 
     added = append(table, config.name, new, new_run_id()) if rows else []
-    touched = {(row["query"], row["document_id"]) for row in added}
+    touched = frozenset((row["query"], row["document_id"]) for row in added)
     conflicts = [
         conflict
         for conflict in conflicts_of([*known, *added])
         if (conflict["query"], conflict["document_id"]) in touched
     ]
-    return Added(len(added), len(rows) - len(added), tuple(conflicts), tuple(problems))
+    return Added(len(added), len(rows) - len(added), tuple(conflicts), tuple(problems), touched)
 
 
 def _unsaid(known: Sequence[Row], rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -279,6 +279,25 @@ def test_the_verb(filled: Any) -> None:
     assert (code, "needs what to read" in errors) == (2, True)
 
 
+def test_what_a_later_part_of_a_file_settles_is_not_disputed(
+    filled: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = chunk(filled, "twenty days")["chunk_id"]
+    words = [("amy", "up"), ("bob", "down"), ("bob", "up"), ("cat", "down")]
+    path = filled.root / "feedback.jsonl"
+    monkeypatch.setattr("pipelines.cli.feedback.AT_A_TIME", 1)
+    for number, disputed in ((3, []), (4, [(2, 1)])):
+        path.write_text(
+            "\n".join(
+                json.dumps({"query": "leave", "kind": "thumb", "value": value, "chunk_id": given,
+                            "user": user})
+                for user, value in words[:number]
+            )
+        )  # fmt: skip
+        _, value, _ = filled.call("feedback", str(filled.config_path), "add", str(path), "--json")
+        assert [(c["for"], c["against"]) for c in value["conflicts"]] == disputed
+
+
 def test_an_empty_lake_has_no_feedback(project: Any) -> None:
     added = add_feedback(project.config, [Feedback("q", "click", chunk_id="0" * 32)])
     assert added.problems == ((0, "nothing was ingested yet"),)
