@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import gauges
 import pytest
 import yaml
 
@@ -33,8 +34,7 @@ def script(project: Any, name: str, *options: str) -> Any:
 def documents(project: Any, night: int, *, good: bool) -> None:
     """A night on which every document changed."""
     for n in range(4):
-        lines = [f"Gauge {n}-{night}-{k} was read at noon. It stood low." for k in range(30)]
-        text = " ".join(lines)
+        text = gauges.readings(f"{n}-{night}")
         project.write(f"d{n}.txt", text if good else text.replace(".", "").lower())
 
 
@@ -50,17 +50,8 @@ def more_nights(project: Any, number: int) -> None:
 def test_nights_and_a_week_on_a_machine_without_mlflow(project: Any) -> None:
     """Drift needs no server; a week without evidence is no failure; a promoted policy is used."""
     project.settings = {
-        "strategies": [
-            {
-                "name": "default",
-                "max_tokens": 256,
-                "policy": {
-                    "alias": "promoted",
-                    "otherwise": {"default": {"chunker": "optimal", "target_tokens": 240}},
-                },
-            }
-        ],
-        "evaluation": {"budgets": [60], "objective": "recall_at_60_tokens"},
+        "strategies": [gauges.STRATEGY],
+        "evaluation": gauges.EVALUATION,
     }
     documents(project, 0, good=True)
     project.run()
@@ -80,14 +71,8 @@ def test_nights_and_a_week_on_a_machine_without_mlflow(project: Any) -> None:
     assert "boundary_cleanliness" in alarms
     documents(project, 2, good=True)
     project.run()
-    lines = [
-        f'{{"query": "gauge {n}-2-{k}", "kind": "correction", "document": "d{n}.txt", '
-        f'"quote": "Gauge {n}-2-{k} was read at noon."}}'
-        for n in range(4)
-        for k in range(0, 30, 3)
-    ]
     given = project.root / "feedback.jsonl"
-    given.write_text("\n".join(lines))
+    given.write_text("".join(gauges.corrections(f"{n}-2", f"d{n}.txt") for n in range(4)))
     code, value, _ = project.command("feedback", str(project.config_path), "add", str(given))
     assert code == 0
     week = script(project, "weekly.sh", "--trials", "6")

@@ -89,6 +89,15 @@ def tuned(folder: Path, sizes: dict[str, int], **options: Any) -> Outcome:
     )
 
 
+def assert_refused(outcome: Outcome, folder: Path) -> None:
+    """Better where it was tuned, not elsewhere, and not promoted."""
+    assert outcome.train_after > outcome.train_before
+    assert outcome.difference.low <= 0
+    assert outcome.promoted is None
+    assert "kept: the interval does not lie above zero" in outcome.verdict
+    assert PolicyStore(str(folder / "lake"), "default").current == 0
+
+
 def test_what_is_better_on_held_out_documents_is_promoted(tmp_path: Path) -> None:
     outcome = tuned(tmp_path, dict.fromkeys(NAMES, 60))
     assert outcome.difference.low > 0
@@ -139,11 +148,7 @@ def test_what_is_better_only_where_it_was_tuned_is_not_promoted(tmp_path: Path) 
     sizes = {name: 1 if name in held else 60 for name in NAMES}
     outcome = tuned(tmp_path, sizes)
     assert outcome.split.held_out_documents == held
-    assert outcome.train_after > outcome.train_before
-    assert outcome.difference.low <= 0
-    assert outcome.promoted is None
-    assert "kept: the interval does not lie above zero" in outcome.verdict
-    assert PolicyStore(str(tmp_path / "lake"), "default").current == 0
+    assert_refused(outcome, tmp_path)
 
 
 def test_where_no_policy_is_better_the_one_in_force_is_kept(tmp_path: Path) -> None:
@@ -291,11 +296,7 @@ def test_what_is_learned_of_some_documents_and_does_not_hold_for_others_is_refus
 ) -> None:
     # Where a part is held out in which no policy matters, nothing is gained there; there are few.
     outcome = tuned(tmp_path, {"a": 60, "b": 1, "c": 1, "d": 1}, trials=6)
-    assert outcome.train_after > outcome.train_before
-    assert outcome.difference.low <= 0
-    assert outcome.promoted is None
-    assert "kept: the interval does not lie above zero" in outcome.verdict
-    assert PolicyStore(str(tmp_path / "lake"), "default").current == 0
+    assert_refused(outcome, tmp_path)
 
 
 def test_limits_hold_for_all_searches_together(tmp_path: Path) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from typing import Any
 
+import gauges
 import pytest
 
 pytest.importorskip("optuna")
@@ -18,30 +18,16 @@ TRIALS = 5
 def set_up(project: Any) -> str:
     """A corpus in which small chunks are better, and evidence of it as feedback."""
     project.settings = {
-        "strategies": [
-            {
-                "name": "default",
-                "max_tokens": 256,
-                "policy": {
-                    "alias": "promoted",
-                    "otherwise": {"default": {"chunker": "optimal", "target_tokens": 240}},
-                },
-            }
-        ],
-        "evaluation": {"budgets": [60], "objective": "recall_at_60_tokens"},
+        "strategies": [gauges.STRATEGY],
+        "evaluation": gauges.EVALUATION,
         "mlflow": {"tracking_uri": "sqlite:///state/mlflow.db", "experiment": "tuning"},
     }
     lines = []
     for n in range(4):
-        facts = [f"Gauge {n}-{k} was read at noon. It stood low." for k in range(30)]
-        project.write(f"d{n}.txt", " ".join(facts))
-        lines += [
-            {"query": f"gauge {n}-{k}", "kind": "correction", "document": f"d{n}.txt",
-             "quote": f"Gauge {n}-{k} was read at noon."}
-            for k in range(0, 30, 3)
-        ]  # fmt: skip
+        project.write(f"d{n}.txt", gauges.readings(f"{n}"))
+        lines.append(gauges.corrections(f"{n}", f"d{n}.txt"))
     project.ingest()
-    (project.root / "feedback.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    (project.root / "feedback.jsonl").write_text("".join(lines))
     config = str(project.config_path)
     assert project.command("feedback", config, "add", "feedback.jsonl")[0] == 0
     return config
