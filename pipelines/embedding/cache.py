@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 from pipelines.embedding.claims import claims_on
 from pipelines.storage import Storage
 from pipelines.tables import Lake
+from pipelines.tables.part_files import damaged, open_log, open_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -189,15 +190,11 @@ class VectorCache:
         return int(delta.delete(term, writer_properties=_writing())["num_deleted_rows"])
 
     def _delta(self) -> DeltaTable | None:
-        from deltalake import DeltaTable
-        from deltalake.exceptions import TableNotFoundError
+        return open_log(self.folder, self._cure)
 
-        if self.folder.is_local and not self.folder.exists("_delta_log"):
-            return None
-        try:
-            return DeltaTable(self.folder.uri, storage_options=self.folder.delta_options())
-        except TableNotFoundError:
-            return None
+    @property
+    def _cure(self) -> str:
+        return f"Delete the folder {self.folder.uri}: vectors are made anew as they are needed."
 
     def _rows(
         self, model: str, keys: Sequence[str], columns: list[str], seen: set[str] | None = None
@@ -212,18 +209,16 @@ class VectorCache:
             try:
                 yield from self._read(delta, model, wanted, columns, done)
                 return
-            except FileNotFoundError:
+            except FileNotFoundError as error:
                 # Folded and swept away under our hands: newer files have what was in it.
                 if attempt == _TRIES - 1:
-                    raise
+                    lost = f"lacks a file: {error}"
+                    raise damaged(self.folder.uri, lost, self._cure) from error
 
     def _read(
         self, delta: DeltaTable, model: str, wanted: pa.Array, columns: list[str], done: set[str]
     ) -> Iterator[pa.Table]:
         """Hashes are read first, vectors only where there is a hit."""
-        import pyarrow.parquet as pq
-
-        filesystem, root = self.folder.filesystem()
         actions = pa.table(delta.get_add_actions(flatten=True))
         for path, low, high in zip(
             *(actions[name].to_pylist() for name in ("path", "min.model", "max.model")), strict=True
@@ -232,7 +227,7 @@ class VectorCache:
             other = low is not None and high is not None and not low[:32] <= model[:32] <= high[:32]
             if other or path in done:
                 continue
-            with pq.ParquetFile(f"{root}/{path}", filesystem=filesystem) as parquet:
+            with open_whole(self.folder, path, self._cure) as parquet:
                 for group in range(parquet.num_row_groups):
                     small = parquet.read_row_group(group, columns=["model", "text_sha256"])
                     # Whoever folded the files may have chosen another type for text.

@@ -22,7 +22,7 @@ from lineage.schemas import check_version
 from pipelines.steps import step
 from pipelines.storage import Storage
 from pipelines.tables.batches import Batch, Manifests
-from pipelines.tables.part_files import damaged
+from pipelines.tables.part_files import open_log
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -69,22 +69,9 @@ class Table:
 
     @cached_property
     def _delta(self) -> DeltaTable | None:
-        from deltalake import DeltaTable
-        from deltalake.exceptions import DeltaError, TableNotFoundError
-
-        options = self.folder.delta_options()
-        if self.folder.is_local and not self.folder.exists("_delta_log"):
+        delta = open_log(self.folder)
+        if delta is None:
             return None
-        try:
-            delta = DeltaTable(self.folder.uri, storage_options=options)
-        except TableNotFoundError:
-            return None
-        except DeltaError as error:
-            # In a container it may as well be the service that does not answer.
-            if not self.folder.is_local:
-                raise
-            cause = str(error).partition("\n")[0].rstrip(".")
-            raise damaged(f"{self.folder.uri}/_delta_log", f"cannot be read: {cause}") from error
         written = delta.metadata().configuration.get(_VERSION_KEY)
         if written is None:
             raise TerminalError(

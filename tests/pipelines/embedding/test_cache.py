@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from lineage import TerminalError
 from pipelines.embedding.cache import VectorCache, text_key
 from pipelines.embedding.once import CachingEmbedder
 from pipelines.storage import Storage
@@ -98,3 +100,44 @@ def test_folding_keeps_vectors_and_forgetting_removes_them_for_good(
         for key in pq.read_table(path)["text_sha256"].to_pylist()
     }
     assert left == set(keys[2:])
+
+
+def cut(folder: Path) -> Path:
+    (path,) = folder.glob("*.parquet")
+    path.write_bytes(path.read_bytes()[:-100])
+    return path
+
+
+def scramble(folder: Path) -> Path:
+    """The foot is whole, what it points at is not."""
+    (path,) = folder.glob("*.parquet")
+    data = bytearray(path.read_bytes())
+    data[4 : len(data) // 2] = bytes(0xA5 for _ in data[4 : len(data) // 2])
+    path.write_bytes(bytes(data))
+    return path
+
+
+def gone(folder: Path) -> Path:
+    (path,) = folder.glob("*.parquet")
+    path.unlink()
+    return folder
+
+
+def cut_log(folder: Path) -> Path:
+    log = folder / "_delta_log"
+    max(log.glob("*.json")).write_text('{"trunc')
+    return log
+
+
+@pytest.mark.parametrize("damage", [cut, scramble, gone, cut_log])
+def test_a_damaged_cache_is_named_and_can_be_deleted(
+    cache: VectorCache, damage: Callable[[Path], Path]
+) -> None:
+    texts = [f"text {n}" for n in range(50)]
+    wanted = CachingEmbedder(Counting(), cache).embed(texts)
+    place = damage(Path(cache.folder.uri))
+    with pytest.raises(TerminalError, match="Delete the folder") as raised:
+        CachingEmbedder(Counting(), cache).embed(texts)
+    assert str(raised.value).startswith(f"{place}: ")
+    shutil.rmtree(cache.folder.uri)
+    assert np.array_equal(CachingEmbedder(Counting(), cache).embed(texts), wanted)
