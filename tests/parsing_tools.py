@@ -60,13 +60,40 @@ def error_class(data: bytes, format: str, limits: Limits | None = None) -> str:
     return caught.value.error_class
 
 
-def zip_of(members: Mapping[str, str | bytes]) -> bytes:
+def zip_of(members: Mapping[str, str | bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
     """A ZIP archive of the members."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(buffer, "w", method) as archive:
         for name, content in members.items():
             archive.writestr(name, content)
     return buffer.getvalue()
+
+
+_HEADERS = {"needs_version": (4, 6), "method": (8, 10)}
+
+
+def restated(archive: bytes, field: str, value: int) -> bytes:
+    """A ZIP archive whose headers say `value` of every member: `needs_version` or `method`."""
+    data = bytearray(archive)
+    for signature, offset in zip((b"PK\3\4", b"PK\1\2"), _HEADERS[field], strict=True):
+        at = data.find(signature)
+        while at >= 0:
+            data[at + offset : at + offset + 2] = value.to_bytes(2, "little")
+            at = data.find(signature, at + 4)
+    return bytes(data)
+
+
+def damaged(archive: bytes, member: str) -> bytes:
+    """A ZIP archive in which the packed bytes of one member are nothing that can be unpacked."""
+    data = bytearray(archive)
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        found = opened.getinfo(member)
+    start = found.header_offset + 30 + len(member)
+    end = start + found.compress_size
+    if found.compress_type == zipfile.ZIP_LZMA:
+        start += 4  # Version and length: without a length it would only wait for more.
+    data[start:end] = b"\xff" * (end - start)
+    return bytes(data)
 
 
 RELATIONSHIPS = "http://schemas.openxmlformats.org/package/2006/relationships"

@@ -7,6 +7,7 @@ import zipfile
 
 from pipelines.ingest.detect_ole import SIGNATURE as OLE
 from pipelines.ingest.detect_ole import root_names
+from pipelines.ingest.parsers.archive import UNREADABLE
 from pipelines.ingest.parsers.base import ParseError
 
 _PDF_WITHIN = 1_024
@@ -146,7 +147,7 @@ def _zip(data: bytes, suffix: str) -> str:
                 kind = _ODF_KINDS.get(media_type.removeprefix(prefix))
                 if media_type.startswith(prefix) and kind:
                     return kind
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, EOFError, RuntimeError):
+    except UNREADABLE:
         return _broken_zip(data, suffix)
     for name, kind in _ZIP_KINDS:
         if name in names:

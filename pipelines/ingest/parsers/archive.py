@@ -7,11 +7,17 @@ may lie, so every read is counted as well.
 from __future__ import annotations
 
 import io
+import lzma
 import zipfile
 import zlib
 
 from pipelines.ingest.parsers.base import Limits, ParseError
 
+UNREADABLE = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, RuntimeError,
+)  # fmt: skip
+"""What `zipfile` raises on damaged archives, and on those that it cannot read: of a later version
+or with packing that it does not know, both `NotImplementedError`, which is a `RuntimeError`."""
 _RATIO_FLOOR = 1 << 20
 """Members that expand to less than this many bytes are harmless at any ratio."""
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -40,7 +46,7 @@ def preflight_zip(data: bytes, limits: Limits | None = None) -> Archive:
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
         members = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, EOFError) as error:
+    except UNREADABLE as error:
         raise ParseError("malformed", f"not a readable ZIP package: {error}") from error
     if len(members) > limits.max_members:
         raise ParseError(
@@ -130,8 +136,7 @@ class Archive:
                             f"bytes it declares, or than what is left of max_expanded_bytes",
                         )
                     parts.append(part)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError,
-                ValueError, RuntimeError) as error:  # fmt: skip
-            raise ParseError("malformed", f"member {name!r} is damaged: {error}") from error
+        except UNREADABLE as error:
+            raise ParseError("malformed", f"member {name!r} cannot be read: {error}") from error
         self._budget -= size
         return b"".join(parts)

@@ -5,12 +5,13 @@ import json
 import random
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from parsing_tools import DATA, needs_data, one, zip_of
+from parsing_tools import DATA, damaged, needs_data, one, restated, zip_of
 
 from chunkers.blocks.code_languages import GRAMMARS
 from lineage import REJECT_CLASSES
@@ -218,6 +219,22 @@ def test_packages_are_told_by_their_members() -> None:
     assert refused(zip_of({"a.txt": "x"}), "a.zip").error_class == "unsupported"
     cut = zip_of({"word/document.xml": "<a/>" * 500})[:-40]
     assert found(cut, "x.bin") == "docx"
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_package_whose_type_is_damaged_falls_back_on_its_name(method: int) -> None:
+    whole = zip_of({"mimetype": "application/epub+zip", "a": "x" * 100}, method)
+    assert found(whole) == "epub"
+    broken = damaged(whole, "mimetype")
+    assert found(broken, "a.epub") == "epub"
+    assert refused(broken, "a.bin").error_class == "malformed"
+
+
+@pytest.mark.parametrize(("field", "value"), [("method", 99), ("needs_version", 64)])
+def test_a_package_of_a_kind_not_known_here_falls_back_on_its_name(field: str, value: int) -> None:
+    strange = restated(zip_of({"mimetype": "application/epub+zip"}), field, value)
+    assert found(strange, "a.epub") == "epub"
+    assert refused(strange, "a.bin").error_class == "malformed"
 
 
 def test_a_damaged_compound_file_falls_back_on_its_name() -> None:

@@ -4,7 +4,7 @@ import io
 import zipfile
 
 import pytest
-from parsing_tools import zip_of
+from parsing_tools import damaged, restated, zip_of
 
 from pipelines.ingest.parsers.archive import preflight_zip
 from pipelines.ingest.parsers.base import Limits, ParseError
@@ -65,3 +65,32 @@ def test_duplicates_damage_and_encryption() -> None:
     data = bytearray(zip_of({"a": "x"}))
     data[data.rindex(b"PK\x01\x02") + 8] |= 1
     assert refused(bytes(data), read="a") == "encrypted"
+
+
+METHODS = [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_damage_is_told_whatever_the_packing(method: int) -> None:
+    data = zip_of({"a": "hello " * 100, "b": "fine"}, method)
+    assert preflight_zip(data).read("a") == b"hello " * 100
+    assert refused(damaged(data, "a"), read="a") == "malformed"
+    assert preflight_zip(damaged(data, "a")).read("b") == b"fine"
+
+
+def test_packing_of_an_unknown_kind_is_found_out_while_reading() -> None:
+    archive = preflight_zip(restated(zip_of({"a": "x"}), "method", 99))
+    assert archive.names == ["a"]
+    with pytest.raises(ParseError, match=r"'a' cannot be read: .*compression") as caught:
+        archive.read("a")
+    assert caught.value.error_class == "malformed"
+    assert isinstance(caught.value.__cause__, NotImplementedError)
+
+
+def test_a_package_of_a_later_version_is_refused_by_its_directory() -> None:
+    data = zip_of({"a": "x"})
+    assert preflight_zip(restated(data, "needs_version", 63)).read("a") == b"x"
+    with pytest.raises(ParseError, match=r"zip file version 6\.4") as caught:
+        preflight_zip(restated(data, "needs_version", 64))
+    assert caught.value.error_class == "malformed"
+    assert isinstance(caught.value.__cause__, NotImplementedError)
