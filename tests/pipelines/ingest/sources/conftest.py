@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,3 +23,9 @@ def shared_path() -> Iterator[Path]:
         if path.is_dir():
             path.chmod(0o755)
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def container(azurite: Any) -> Any:
+    """An empty container."""
+    return azurite.container()
