@@ -109,7 +109,7 @@ def run_stages(
     check_lake(config, stages, write=True)
     if "load" in stages:
         with with_extra("load"):
-            from pipelines.load.sink import check_sinks
+            from pipelines.load.open import check_sinks
 
             check_sinks(config)
     done: dict[str, Any] = {}

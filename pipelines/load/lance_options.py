@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from chunkers.suggest import unknown
 from lineage import ConfigError
-from pipelines.load.sink import nearest
 
 if TYPE_CHECKING:
     from lancedb.table import Table
@@ -43,11 +43,7 @@ def read_options(config: SinkConfig) -> dict[str, Any]:
     """
     for key in config.options:
         if key not in OPTIONS:
-            raise ConfigError(
-                f"{config.place.at('options')}: unknown option {key!r}"
-                f"{nearest(key, list(OPTIONS))}; "
-                f"a sink of kind lancedb knows {', '.join(OPTIONS)}"
-            )
+            raise ConfigError(f"{config.place.at('options')}: {unknown('option', key, OPTIONS)}")
     values = {key: default for key, (_, default, _) in OPTIONS.items()} | dict(config.options)
     for key, value in values.items():
         kind, default, meaning = OPTIONS[key]

@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from lineage import ConfigError, Principal
-from pipelines.load.sink import Hit, Searchable, SearchableSink, open_sink
+from pipelines.load.open import open_sink
+from pipelines.load.sink import Hit, Searchable, SearchableSink
 
 if TYPE_CHECKING:
     from pipelines.config import Config, SinkConfig

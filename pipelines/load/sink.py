@@ -1,29 +1,22 @@
-"""What a sink is, and how one is found by its kind.
+"""What a sink is, what can be asked of it, and what it is told.
 
 A sink holds the newest chunks of every document, ready to be searched, and remembers by itself
-how far into the chunk table it has come. Others add a kind by an entry point of the group
-`gristmill.sinks`: a callable `(config: SinkConfig, origin: str) -> Sink`.
+how far into the chunk table it has come. `pipelines.load.open` finds one by its kind.
 """
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from lineage import Acl, ConfigError, Principal
+from lineage import Acl, Principal
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import pyarrow as pa
-
-    from pipelines.config import Config, SinkConfig
-
-ENTRY_POINTS = "gristmill.sinks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,57 +161,3 @@ class Searchable(Protocol):
 
 class SearchableSink(Sink, Searchable, Protocol):
     """A sink that answers full-text queries."""
-
-
-SinkFactory: TypeAlias = Callable[["SinkConfig", str], Sink]
-
-
-def _lancedb(config: SinkConfig, origin: str) -> Sink:
-    from pipelines.load.lancedb import LanceSink
-
-    return LanceSink.from_config(config, origin)
-
-
-_BUILT_IN: dict[str, SinkFactory] = {"lancedb": _lancedb}
-
-
-def kinds() -> list[str]:
-    """Names of all sink kinds that are installed, sorted."""
-    return sorted({*_BUILT_IN, *(point.name for point in entry_points(group=ENTRY_POINTS))})
-
-
-def open_sink(config: SinkConfig, origin: str = "") -> Sink:
-    """The sink that `config` describes, fed from the chunk table that `origin` identifies.
-
-    Raises:
-        ConfigError: the kind is not known, or its options are wrong.
-    """
-    factory = _BUILT_IN.get(config.kind)
-    if factory is None:
-        for point in entry_points(group=ENTRY_POINTS):
-            if point.name == config.kind:
-                factory = cast(SinkFactory, point.load())
-    if factory is None:
-        raise ConfigError(
-            f"{config.place.at('kind')}: unknown kind {config.kind!r}"
-            f"{nearest(config.kind, kinds())}; known are {', '.join(kinds())}"
-        )
-    return factory(config, origin)
-
-
-def check_sinks(config: Config) -> None:
-    """Make sure that what is configured can be loaded into, as far as a look tells.
-
-    Raises:
-        ConfigError: a sink's settings are wrong, or something else is in its place.
-    """
-    for sink in config.sinks:
-        check = getattr(open_sink(sink), "check", None)
-        if check is not None:
-            check()
-
-
-def nearest(word: str, known: Sequence[str]) -> str:
-    """`, did you mean 'x'?` for a message, or nothing."""
-    close = difflib.get_close_matches(word, known, n=1)
-    return f", did you mean {close[0]!r}?" if close else ""

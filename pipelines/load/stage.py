@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 from lineage import ConfigError
 from pipelines.arrow import trim_memory
 from pipelines.budget import Meter, usage_value
-from pipelines.load.sink import LeaseLike, Sink, check_sinks, open_sink
+from pipelines.load.open import check_sinks, open_sink
+from pipelines.load.sink import LeaseLike, Sink
 from pipelines.usage import Ledger
 
 if TYPE_CHECKING:
     from pipelines.config import Config, SinkConfig
-    from pipelines.load.pipeline import Target
+    from pipelines.load.apply import Target
     from pipelines.load.plan import Plan
     from pipelines.load.vectors import Vectorizer
     from pipelines.options import RunOptions
@@ -118,7 +119,7 @@ def _catch_up(
     options: RunOptions,
 ) -> LoadSummary:
     from pipelines.beam import ProgressHandle, lend
-    from pipelines.load.pipeline import Target
+    from pipelines.load.apply import Target
     from pipelines.upkeep import loads
     from pipelines.upkeep.sinks import remember
 
@@ -185,7 +186,8 @@ def _apply(
     plan: Plan, target: Target, options: RunOptions, size: int, vectors: Vectorizer | None
 ) -> None:
     """Apply a plan: rights and deletions, then replacements as far as the budget goes."""
-    from pipelines.load.pipeline import Unit, apply_here, run_units
+    from pipelines.load.apply import Unit
+    from pipelines.load.pipeline import apply_here, run_units
     from pipelines.load.plan import rights_parts
 
     # Rights first, also of documents whose chunks follow: a revocation does not wait for them,

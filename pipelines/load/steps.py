@@ -8,8 +8,9 @@ import apache_beam as beam
 from apache_beam.metrics import Metrics
 
 from pipelines.beam import Lent
-from pipelines.load.pipeline import Target, Unit, apply_unit
-from pipelines.load.sink import Sink, open_sink
+from pipelines.load.apply import Target, Unit, apply_unit
+from pipelines.load.open import open_sink
+from pipelines.load.sink import Sink
 from pipelines.tables.lake import ChunkTable
 
 if TYPE_CHECKING:

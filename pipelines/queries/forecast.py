@@ -23,7 +23,7 @@ from pipelines.ingest.listing import Sources, plan_sources
 from pipelines.ingest.plan import Action
 from pipelines.ingest.sources.base import Fetched, FetchError
 from pipelines.ingest.work import ParseItem
-from pipelines.load.sink import open_sink
+from pipelines.load.open import open_sink
 from pipelines.options import RunOptions
 from pipelines.pool import Failure
 from pipelines.queries.estimate import Estimate, Unit, estimate

@@ -107,7 +107,7 @@ def _chunks(table: ChunkTable) -> dict[str, Any]:
 
 def sink_status(lake: Lake, sink: SinkConfig) -> dict[str, Any]:
     """How far a sink is behind its chunk table; a null position means that it is empty."""
-    from pipelines.load.sink import open_sink
+    from pipelines.load.open import open_sink
 
     table = lake.chunks(sink.strategy)
     position = open_sink(sink, table.identity).position() if table.exists else None

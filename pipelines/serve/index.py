@@ -9,9 +9,10 @@ from typing import TypeVar, cast
 
 from lineage import ConfigError, Principal
 from pipelines.config import Config, SinkConfig
+from pipelines.load.open import open_sink
 from pipelines.load.profile import Reading, read_from
 from pipelines.load.search import with_parents
-from pipelines.load.sink import Hit, Searchable, SearchableSink, open_sink
+from pipelines.load.sink import Hit, Searchable, SearchableSink
 from pipelines.serve.metrics import Metrics
 
 H = TypeVar("H", bound=Sequence[Hit])

@@ -108,7 +108,7 @@ def documents_horizon(config: Config, lake: Lake) -> int:
 
 def chunks_horizon(config: Config, table: ChunkTable, strategy: str, notes: list[str]) -> int:
     """Up to which commit all configured sinks have read a chunk table."""
-    from pipelines.load.sink import open_sink
+    from pipelines.load.open import open_sink
 
     sinks = [sink for sink in config.sinks if sink.strategy == strategy]
     if not sinks:

@@ -129,7 +129,7 @@ def _drop_strategy(lake: Lake, name: str) -> int:
 
 
 def _drop_sink(config: Config, name: str) -> None:
-    from pipelines.load.sink import open_sink
+    from pipelines.load.open import open_sink
 
     sink = open_sink(sinks.left_behind(config)[name])
     drop_all = getattr(sink, "drop", None)

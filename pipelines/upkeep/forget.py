@@ -183,7 +183,8 @@ def _trace(lake: Lake, identifier: str, uri: str) -> Trace:
 
 
 def _erase_from_sink(lake: Lake, sink: SinkConfig, identifier: str) -> Outcome:
-    from pipelines.load.sink import Delete, open_sink
+    from pipelines.load.open import open_sink
+    from pipelines.load.sink import Delete
 
     place = f"sink {sink.name!r}"
     table = lake.chunks(sink.strategy)

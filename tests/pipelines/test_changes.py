@@ -160,7 +160,7 @@ def test_old_text_is_never_readable_by_the_rights_of_the_new(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipelines.load.pipeline.apply_replacements", deadly)
+        patch.setattr("pipelines.load.apply.apply_replacements", deadly)
         with pytest.raises((KeyboardInterrupt, RuntimeError)):
             project.load()
     assert found(project, "budget") == []
@@ -183,7 +183,7 @@ def test_a_revocation_comes_before_the_new_text(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipelines.load.pipeline.apply_replacements", deadly)
+        patch.setattr("pipelines.load.apply.apply_replacements", deadly)
         with pytest.raises((KeyboardInterrupt, RuntimeError)):
             project.load()
     assert found(project, "budget", "it") == []

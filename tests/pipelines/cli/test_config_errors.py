@@ -40,7 +40,7 @@ WRONG = {
     ),
     "an option": (
         f"{DOCS}\nsinks:\n  - kind: lancedb\n    uri: index\n    options: {{langauge: German}}",
-        7, "sinks[0].options", "unknown option 'langauge', did you mean 'language'",
+        7, "sinks[0].options", "unknown option 'langauge'; did you mean 'language'",
     ),
     "an option's value": (
         f"{DOCS}\nsinks: [{{kind: lancedb, uri: index, options: {{language: Klingon}}}}]",

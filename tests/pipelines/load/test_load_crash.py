@@ -140,7 +140,7 @@ def test_a_crash_after_the_rights_leaves_them_in_force(
         raise Crash
 
     # Rights and deletes come before the first replacement.
-    monkeypatch.setattr("pipelines.load.pipeline.apply_replacements", deadly)
+    monkeypatch.setattr("pipelines.load.apply.apply_replacements", deadly)
     with pytest.raises((Crash, RuntimeError)):
         world.load()
     staff = Principal(groups=frozenset(STAFF.allow_groups))

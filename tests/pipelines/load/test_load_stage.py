@@ -13,8 +13,8 @@ from load_tables import STAFF, Doc, World, key
 
 from lineage import Acl, ConfigError, TerminalError
 from pipelines.config import SinkConfig
+from pipelines.load import apply as units
 from pipelines.load import lancedb as lance
-from pipelines.load import pipeline
 from pipelines.load.stage import LoadSummary
 
 STABLE = ("chunk_id", "document_id", "text", "start", "allow_groups", "acl_state", "labels", "seq")
@@ -201,7 +201,7 @@ def test_crash_between_merges_leads_to_the_same_index(
         apply(self, batch)  # type: ignore[arg-type]
 
     monkeypatch.setattr(lance.LanceSink, "apply", failing)
-    monkeypatch.setattr(pipeline, "MERGE_DOCUMENTS", 3)
+    monkeypatch.setattr(units, "MERGE_DOCUMENTS", 3)
     runs = 0
     while True:
         runs += 1
@@ -240,7 +240,7 @@ def test_merges_are_bounded_by_documents_and_bytes(
         ({"merge_documents": 100, "merge_bytes": 10_000}, [2] * 5),
     ):
         sizes.clear()
-        pipeline.apply_replacements(headers, table, sink, Held(), ProgressHandle("x"), **limits)
+        units.apply_replacements(headers, table, sink, Held(), ProgressHandle("x"), **limits)
         assert sizes == expected
 
 
@@ -259,11 +259,14 @@ def test_strategy_without_chunks_is_named(world: World) -> None:
 @pytest.mark.parametrize(
     ("sink", "message"),
     [
-        (SinkConfig("s", "lancebd", "/x"), "unknown kind 'lancebd', did you mean 'lancedb'"),
+        (
+            SinkConfig("s", "lancebd", "/x"),
+            "unknown kind of sink 'lancebd'; did you mean 'lancedb'",
+        ),
         (SinkConfig("s", "lancedb", "az://c/x"), "not a local folder"),
         (
             SinkConfig("s", "lancedb", "/x", options={"langauge": "German"}),
-            "unknown option 'langauge', did you mean 'language'",
+            "unknown option 'langauge'; did you mean 'language'",
         ),
         (
             SinkConfig("s", "lancedb", "/x", options={"language": "Klingon"}),
@@ -302,7 +305,7 @@ def test_killed_loads_leave_an_index_that_the_next_one_completes(world: World) -
         from pathlib import Path
         sys.path.insert(0, {str(Path(__file__).parent)!r})
         from load_tables import World
-        from pipelines.load import lancedb, pipeline
+        from pipelines.load import apply as units, lancedb
         import lancedb as library
         from lancedb.table import LanceTable
         left = int(sys.argv[1])
@@ -317,7 +320,7 @@ def test_killed_loads_leave_an_index_that_the_next_one_completes(world: World) -
                 return result
             setattr(LanceTable, name, call)
         for name in ("merge_insert", "delete", "create_index", "optimize"): deadly(name)
-        pipeline.MERGE_DOCUMENTS = 30
+        units.MERGE_DOCUMENTS = 30
         World(Path({str(world.folder)!r})).load(batch=50)
     """
     killed = 0

@@ -153,7 +153,7 @@ def test_sink_by_name(world: World) -> None:
 
 
 def test_search_while_the_index_is_being_rebuilt(tmp_path: Path) -> None:
-    from pipelines.load.sink import open_sink
+    from pipelines.load.open import open_sink
 
     world = World(tmp_path)
     world.commit(Doc("a", texts=("some words",), acl=PUBLIC))

@@ -27,7 +27,8 @@ from pipelines.embedding.base import unit
 from pipelines.load.access import literal, permitted
 from pipelines.load.lance_search import nearest_chunks
 from pipelines.load.lancedb import LanceSink
-from pipelines.load.sink import Replace, SearchableSink, kinds, open_sink
+from pipelines.load.open import kinds, open_sink
+from pipelines.load.sink import Replace, SearchableSink
 from pipelines.serve.app import create_app
 from pipelines.serve.tokens import OidcTokens
 
