@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lineage import Acl, Principal
@@ -24,28 +24,18 @@ ACL_COLUMNS = ("acl_state", "allow_users", "allow_groups", "deny_users", "deny_g
 
 
 def best_chunks(table: Table, query: str, where: str, limit: int) -> dict[str, float]:
-    """Chunk ids and scores of the best `limit`, ties in order of the id.
-
-    LanceDB cuts a tie at random, so more is fetched until the score after the last one
-    wanted is known to be lower.
-    """
+    """Chunk ids and scores of the best `limit`, ties in order of the id."""
     from lancedb.query import MatchQuery
 
     clean = query.encode("utf-8", "replace").decode()
     words = MatchQuery(clean, TEXT_COLUMN)  # type: ignore[call-arg]  # pydantic's defaults
-    fetch = limit + max(limit, 20)
-    while True:
-        rows = (
-            table.search(words, query_type="fts")
-            .where(where, prefilter=True)
-            .select(["chunk_id", "_score"])
-            .limit(fetch)
-            .to_list()
-        )
-        ranked = sorted((-row["_score"], row["chunk_id"]) for row in rows)
-        if len(rows) < fetch or ranked[-1][0] > ranked[limit - 1][0]:
-            return {chunk: -score for score, chunk in ranked[:limit]}
-        fetch *= 4
+
+    def found(number: int) -> list[tuple[float, str]]:
+        search = table.search(words, query_type="fts").where(where, prefilter=True)
+        rows = search.select(["chunk_id", "_score"]).limit(number).to_list()
+        return [(-row["_score"], row["chunk_id"]) for row in rows]
+
+    return {chunk: -score for score, chunk in _first(found, limit)}
 
 
 def nearest_chunks(table: Table, query: str, where: str, limit: int, model: Embedder) -> list[str]:
@@ -58,20 +48,32 @@ def nearest_chunks(table: Table, query: str, where: str, limit: int, model: Embe
         return []
     vector = model.embed([query])[0]
     condition = f"({where}) AND {MODEL} = {literal(model.name)}"
-    fetch = limit + 20
-    while True:
+
+    def found(number: int) -> list[tuple[float, str]]:
         search: Any = table.search(vector, vector_column_name=VECTOR, query_type="vector")
-        rows = (
-            search.distance_type("dot")
-            .where(condition, prefilter=True)
-            .select(["chunk_id", "_distance"])
-            .limit(fetch)
-            .to_list()
-        )
-        ranked = sorted((row["_distance"], row["chunk_id"]) for row in rows)
-        if len(rows) < fetch or ranked[-1][0] > ranked[limit - 1][0]:
-            return [chunk for _, chunk in ranked[:limit]]
-        fetch *= 4
+        search = search.distance_type("dot").where(condition, prefilter=True)
+        rows = search.select(["chunk_id", "_distance"]).limit(number).to_list()
+        return [(row["_distance"], row["chunk_id"]) for row in rows]
+
+    return [chunk for _, chunk in _first(found, limit)]
+
+
+def _first(found: Callable[[int], list[tuple[float, str]]], limit: int) -> list[tuple[float, str]]:
+    """The `limit` lowest of what is found, in order, ties in order of the id.
+
+    LanceDB cuts a tie at random, so more is fetched until what comes after the last one wanted is
+    known to be higher.
+
+    Args:
+        found: gives so many of the lowest, with chunk ids.
+        limit: how many are wanted, at least 1.
+    """
+    number = limit + max(limit, 20)
+    while True:
+        ranked = sorted(found(number))
+        if len(ranked) < number or ranked[-1][0] > ranked[limit - 1][0]:
+            return ranked[:limit]
+        number *= 4
 
 
 def readable_rows(
