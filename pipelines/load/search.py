@@ -61,14 +61,19 @@ def open_searchable(config: Config, sink: str | None = None) -> SearchableSink:
     Raises:
         ConfigError: there is no such sink, or none that can be searched.
     """
-    for candidate in _candidates(config, sink):
+    return cast(SearchableSink, open_sink(find_searchable(config, sink)))
+
+
+def find_searchable(config: Config, sink: str | None = None) -> SinkConfig:
+    """See `open_searchable`; its configuration, for who opens it several times."""
+    for candidate in config.sinks if sink is None else [config.sink(sink)]:
         opened = open_sink(candidate)
-        if hasattr(opened, "search"):
-            return cast(SearchableSink, opened)
+        if hasattr(opened, "search") and hasattr(opened, "fetch"):
+            return candidate
     raise ConfigError(
-        f"sink {sink!r} cannot be searched"
+        f"{config.path}: sink {sink!r} cannot be searched"
         if sink
-        else "the configuration has no sink that can be searched; add for example "
+        else f"{config.path}: the configuration has no sink that can be searched; add for example "
         "`sinks: [{name: index, kind: lancedb, uri: .gristmill/index, strategy: default}]`"
     )
 
@@ -88,13 +93,3 @@ def with_parents(index: Searchable, hits: list[Hit], principal: Principal) -> li
     wanted = sorted({hit.parent_chunk_id for hit in hits if hit.parent_chunk_id is not None})
     around = index.fetch(wanted, principal) if wanted else {}
     return [replace(hit, parent=around.get(hit.parent_chunk_id or "")) for hit in hits]
-
-
-def _candidates(config: Config, name: str | None) -> list[SinkConfig]:
-    if name is None:
-        return list(config.sinks)
-    found = [sink for sink in config.sinks if sink.name == name]
-    if not found:
-        names = ", ".join(sink.name for sink in config.sinks) or "none"
-        raise ConfigError(f"there is no sink named {name!r}; the configuration has {names}")
-    return found

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar, cast
 
-from lineage import ConfigError, Principal
-from pipelines.config import Config, SinkConfig
+from lineage import Principal
+from pipelines.config import Config
 from pipelines.load.open import open_sink
 from pipelines.load.profile import Reading, read_from
-from pipelines.load.search import with_parents
+from pipelines.load.search import find_searchable, with_parents
 from pipelines.load.sink import Hit, Searchable, SearchableSink
 from pipelines.serve.metrics import Metrics
 
@@ -28,7 +28,7 @@ class Index:
     """
 
     def __init__(self, config: Config, name: str | None, metrics: Metrics) -> None:
-        self._sink = _searchable(config, name)
+        self._sink = find_searchable(config, name)
         self._metrics = metrics
         self._handles: queue.LifoQueue[SearchableSink | None] = queue.LifoQueue()
         for _ in range(_HANDLES):
@@ -120,15 +120,3 @@ class _Checked:
         allowed = [hit for hit in hits if hit.acl.permits(principal)]
         self._metrics.count("gristmill_withheld_total", len(hits) - len(allowed))
         return allowed
-
-
-def _searchable(config: Config, name: str | None) -> SinkConfig:
-    sinks = [config.sink(name)] if name else config.sinks
-    for sink in sinks:
-        opened = open_sink(sink)
-        if hasattr(opened, "search") and hasattr(opened, "fetch"):
-            return sink
-    raise ConfigError(
-        f"{config.path}: {f'sink {name!r}' if name else 'no sink'} can be searched; add for "
-        "example `sinks: [{name: index, kind: lancedb, uri: .gristmill/index}]`"
-    )

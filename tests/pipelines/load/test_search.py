@@ -146,7 +146,7 @@ def test_wrong_limit(world: World, limit: int) -> None:
 
 def test_sink_by_name(world: World) -> None:
     assert search(world.config, "twelve", ANYONE, sink="index")
-    with pytest.raises(ConfigError, match="no sink named 'other'; the configuration has index"):
+    with pytest.raises(ConfigError, match=r"unknown sink 'other'\. Known: index"):
         search(world.config, "x", ANYONE, sink="other")
     with pytest.raises(ConfigError, match="no sink that can be searched"):
         search(replace(world.config, sinks=()), "x", ANYONE)

@@ -275,5 +275,5 @@ def test_many_callers_at_once(api: TestClient, entra: Issuer) -> None:
 def test_there_must_be_something_to_search(tmp_path: Path, entra: Issuer) -> None:
     config = replace(World(tmp_path).config, sinks=())
     settings = ServeConfig(issuer=entra.address, audience=AUDIENCE)
-    with pytest.raises(ConfigError, match="no sink can be searched"):
+    with pytest.raises(ConfigError, match="no sink that can be searched"):
         create_app(config, settings, OidcTokens(settings))
