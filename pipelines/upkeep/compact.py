@@ -73,23 +73,21 @@ def compact(
         chunks = lake.chunks(strategy.name)
         if chunks.exists:
             tables.append((chunks, chunks_horizon(config, chunks, strategy.name, done.notes)))
-    for table, horizon in tables:
+
+    def tend(table: Table, horizon: int, folded: Folded | None) -> None:
         done.horizons[table.name] = horizon
-        folded = fold(table, horizon)
         if folded is not None:
             done.folded[table.name] = folded
             table.opened().create_checkpoint()
         if vacuum:
             done.swept[table.name] = sweep(table, retention_hours)
+
+    for table, horizon in tables:
+        tend(table, horizon, fold(table, horizon))
     given = feedback_table(lake.storage)
     if given.exists:
-        done.horizons[given.name] = given.seq
-        joined = join_files(given)
-        if joined is not None:
-            done.folded[given.name] = joined
-            given.opened().create_checkpoint()
-        if vacuum:
-            done.swept[given.name] = sweep(given, retention_hours)
+        # There every row is needed: its files are only joined.
+        tend(given, given.seq, join_files(given))
     vectors = VectorCache.of(config.lake)
     vectors.compact()
     if vacuum:

@@ -10,11 +10,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 from pipelines.steps import step
 from pipelines.storage import Storage
 
-_FOLDER = ("_sinks", "loads")
+FOLDER = "_sinks"
+"""Where a lake remembers its sinks; their loads are in a folder of it."""
 MOST = 1000
 """Loads to remember of a sink; the oldest are dropped."""
 
@@ -47,13 +49,13 @@ def record(lake: str, sink: str, run_id: str, origin: str, after: int | None, to
     kept = [*of(lake, sink), load][-MOST:]
     with step("sink-record"):
         folder = _folder(lake)
-        folder.write_bytes(_file(sink), json.dumps([asdict(each) for each in kept]).encode())
+        folder.write_bytes(file_name(sink), json.dumps([asdict(each) for each in kept]).encode())
 
 
 def of(lake: str, sink: str) -> list[Load]:
     """The loads of a sink, oldest first; those of before they were recorded are not there."""
     try:
-        data = _folder(lake).read_bytes(_file(sink))
+        data = _folder(lake).read_bytes(file_name(sink))
     except FileNotFoundError:
         return []
     return [Load(**value) for value in json.loads(data)]
@@ -66,17 +68,13 @@ def of_commit(loads: Sequence[Load], origin: str, seq: int) -> list[Load]:
 
 def forget(lake: str, sink: str) -> None:
     """Remove what is remembered of a sink that was dropped."""
-    _folder(lake).delete(_file(sink))
+    _folder(lake).delete(file_name(sink))
+
+
+def file_name(sink: str) -> str:
+    """The file about a sink, whatever its name."""
+    return f"{quote(sink, safe='')}.json"
 
 
 def _folder(lake: str) -> Storage:
-    folder = Storage.from_uri(lake)
-    for name in _FOLDER:
-        folder = folder / name
-    return folder
-
-
-def _file(sink: str) -> str:
-    from urllib.parse import quote
-
-    return f"{quote(sink, safe='')}.json"
+    return Storage.from_uri(lake) / FOLDER / "loads"

@@ -13,18 +13,16 @@ from pipelines.config import Config, EmbedderConfig, SinkConfig
 from pipelines.storage import Storage
 from pipelines.upkeep import loads
 
-_FOLDER = "_sinks"
-
 
 def remember(lake: str, sink: SinkConfig) -> None:
     """Record where a sink is; nothing in its configuration is secret."""
-    folder = Storage.from_uri(lake) / _FOLDER
+    folder = Storage.from_uri(lake) / loads.FOLDER
     value = asdict(sink) | {"options": dict(sink.options)}
     # Where it was configured is of no use once it no longer is.
     for part in (value, value["embedder"] or {}):
         part.pop("place", None)
     data = json.dumps(value, indent=1, sort_keys=True).encode()
-    name = f"{_file(sink.name)}.json"
+    name = loads.file_name(sink.name)
     try:
         if folder.read_bytes(name) == data:
             return
@@ -36,7 +34,7 @@ def remember(lake: str, sink: SinkConfig) -> None:
 def forget_sink(lake: str, name: str) -> None:
     """Remove the record of a sink, and of its loads."""
     loads.forget(lake, name)
-    (Storage.from_uri(lake) / _FOLDER).delete(f"{_file(name)}.json")
+    (Storage.from_uri(lake) / loads.FOLDER).delete(loads.file_name(name))
 
 
 def left_behind(config: Config) -> Mapping[str, SinkConfig]:
@@ -46,16 +44,10 @@ def left_behind(config: Config) -> Mapping[str, SinkConfig]:
 
 
 def _all(lake: str) -> Iterator[SinkConfig]:
-    folder = Storage.from_uri(lake) / _FOLDER
+    folder = Storage.from_uri(lake) / loads.FOLDER
     for name in folder.list():
         if name.endswith(".json") and not name.startswith("."):
             value = json.loads(folder.read_bytes(name))
             if value.get("embedder"):
                 value["embedder"] = EmbedderConfig(**value["embedder"])
             yield SinkConfig(**value)
-
-
-def _file(name: str) -> str:
-    from urllib.parse import quote
-
-    return quote(name, safe="")
