@@ -296,7 +296,7 @@ def read_record(folder: Storage, name: str) -> dict[str, Any]:
 def _pending(lake_uri: str) -> tuple[list[dict[str, Any]], list[Unreadable]]:
     folder = _runs(lake_uri) / _PENDING
     records, unreadable = [], []
-    for name in sorted(folder.list()):
+    for name in folder.list():
         if not name.endswith(".json") or name[0] == ".":
             continue
         try:

@@ -55,8 +55,6 @@ if TYPE_CHECKING:
     from pipelines.embedding import Embedder
 
 TABLE = "chunks"
-
-
 _ID = re.compile(r"[0-9a-f]{32}")
 _IDS_PER_FILTER = 2_000
 _FUSED_DEPTH = 100
@@ -76,7 +74,7 @@ class LanceSink:
     options: Mapping[str, Any]
     origin: str
     embedder: EmbedderConfig | None = None
-    place: ConfigPlace = field(default_factory=lambda: ConfigPlace("sinks[]"))
+    place: ConfigPlace = field(default=ConfigPlace("sinks[]"), compare=False, repr=False)
     _table: Table | None = None
     _opened: Embedder | None = None
 
